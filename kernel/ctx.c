@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* User contexts and the memory that they share with the kernel. */
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+#include <rdma/uverbs_ioctl.h>
+
+#include "dev.h"
+
+/**
+ * pcv_region_create() - shared memory for one object
+ * @udata: of the create call of a process; NULL: kernel only
+ * @bytes: rounded up to whole pages
+ *
+ * Process context. Return: the region, zeroed, or an ERR_PTR.
+ */
+struct pcv_region *pcv_region_create(struct ib_udata *udata, size_t bytes)
+{
+	struct pcv_region *region;
+	struct pcv_ucontext *ctx;
+	int err;
+
+	region = kzalloc(sizeof(*region), GFP_KERNEL);
+	if (!region)
+		return ERR_PTR(-ENOMEM);
+	region->bytes = PAGE_ALIGN(bytes);
+	region->mem = vmalloc_user(region->bytes);
+	if (!region->mem) {
+		err = -ENOMEM;
+		goto err_free_region;
+	}
+	if (!udata)
+		return region;
+
+	ctx = rdma_udata_to_drv_context(udata, struct pcv_ucontext, ib);
+	/* From 1 on: offset 0 must not name a mapping. */
+	err = rdma_user_mmap_entry_insert_range(&ctx->ib, &region->rdma, region->bytes,
+						1, U32_MAX);
+	if (err)
+		goto err_free_mem;
+	region->mapped = true;
+	return region;
+
+err_free_mem:
+	vfree(region->mem);
+err_free_region:
+	kfree(region);
+	return ERR_PTR(err);
+}
+
+/* The kernel will not touch the region again; a process may keep its mapping. */
+void pcv_region_destroy(struct pcv_region *region)
+{
+	if (!region)
+		return;
+	if (region->mapped) {
+		rdma_user_mmap_entry_remove(&region->rdma);
+		return;
+	}
+	vfree(region->mem);
+	kfree(region);
+}
+
+u64 pcv_region_offset(struct pcv_region *region)
+{
+	return rdma_user_mmap_get_offset(&region->rdma);
+}
+
+void pcv_mmap_free(struct rdma_user_mmap_entry *entry)
+{
+	struct pcv_region *region = container_of(entry, struct pcv_region, rdma);
+
+	vfree(region->mem);
+	kfree(region);
+}
+
+int pcv_mmap(struct ib_ucontext *ib, struct vm_area_struct *vma)
+{
+	struct rdma_user_mmap_entry *entry;
+	struct pcv_region *region;
+	int err;
+
+	if (!(vma->vm_flags & VM_SHARED) || (vma->vm_flags & VM_EXEC))
+		return -EINVAL;
+	entry = rdma_user_mmap_entry_get(ib, vma);
+	if (!entry)
+		return -EINVAL;
+	region = container_of(entry, struct pcv_region, rdma);
+	if (vma->vm_end - vma->vm_start != region->bytes) {
+		err = -EINVAL;
+		goto out;
+	}
+	/* A child must not inherit queues: two processes would consume them. */
+	pcv_vm_flags_set(vma, VM_DONTCOPY);
+	err = remap_vmalloc_range(vma, region->mem, 0);
+out:
+	/* The pages are counted one by one from here on. */
+	rdma_user_mmap_entry_put(entry);
+	return err;
+}
+
+int pcv_alloc_ucontext(struct ib_ucontext *ib, struct ib_udata *udata)
+{
+	struct pcv_alloc_ucontext_resp resp = { .max_inline = PCV_MAX_INLINE };
+
+	if (udata->inlen && !ib_is_udata_cleared(udata, 0, udata->inlen))
+		return -EOPNOTSUPP;
+	return ib_copy_to_udata(udata, &resp, min(sizeof(resp), udata->outlen));
+}
+
+void pcv_dealloc_ucontext(struct ib_ucontext *ib)
+{
+}
+
+/* Having this lets the core take the objects of a living process away at unload. */
+void pcv_disassociate_ucontext(struct ib_ucontext *ib)
+{
+}

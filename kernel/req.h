@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What the two halves of the requester (req.c, answer.c) share. sq.lock is held throughout. */
+#ifndef PCV_REQ_H
+#define PCV_REQ_H
+
+#include "dev.h"
+
+static inline struct pcv_send *pcv_sq_send(struct pcv_sq *sq, u32 index)
+{
+	return &sq->send[index & (sq->count - 1)];
+}
+
+static inline bool pcv_op_is_atomic(u8 opcode)
+{
+	return opcode == PCV_WR_CMP_SWAP || opcode == PCV_WR_FETCH_ADD;
+}
+
+/* Ended by its own answer, not by an acknowledgement. */
+static inline bool pcv_op_is_read(u8 opcode)
+{
+	return opcode == PCV_WR_READ || pcv_op_is_atomic(opcode);
+}
+
+static inline bool pcv_op_is_local(u8 opcode)
+{
+	return opcode == PCV_WR_LOCAL_INV || opcode == PCV_WR_REG_MR;
+}
+
+/* Tell the owner about all work requests that have ended, in order. */
+void pcv_sq_retire(struct pcv_qp *qp);
+/* The work request @index ends with an error: nothing behind it is sent. */
+void pcv_req_end(struct pcv_qp *qp, u32 index, u8 status);
+void pcv_req_rewind(struct pcv_qp *qp, u32 to);
+void pcv_req_timer_set(struct pcv_qp *qp);
+void pcv_req_rnr_wait(struct pcv_qp *qp, u8 code);
+
+#endif /* PCV_REQ_H */

@@ -1,0 +1,604 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * The responder: executes what the peer asks for, and owes answers.
+ *
+ * Requests of a queue pair are numbered. The one expected is executed; an
+ * earlier one has been executed before (its requester timed out) and is only
+ * acknowledged again; a later one comes after a gap and is dropped: the
+ * requester will come back to the gap.
+ *
+ * Nothing is sent from here while requests are handled: answers are noted and
+ * pcv_resp_pump() sends them at the end of the batch, or when the response
+ * channel has room again. Acknowledgements are cumulative, so one a batch.
+ */
+#include <linux/slab.h>
+
+#include "dev.h"
+
+static void owe(struct pcv_qp *qp)
+{
+	struct pcv_verbs *dev = qp->dev;
+
+	spin_lock_bh(&dev->owes_lock);
+	if (list_empty(&qp->rq.owes) && refcount_inc_not_zero(&qp->refs))
+		list_add_tail(&qp->rq.owes, &dev->owes);
+	spin_unlock_bh(&dev->owes_lock);
+}
+
+/* Refuse the expected request: the requester learns why, the queue pair ends. */
+static void nak(struct pcv_qp *qp, u32 ssn, u8 status)
+{
+	qp->rq.nak_due = true;
+	qp->rq.nak_ssn = ssn;
+	qp->rq.nak_status = status;
+	pcv_stat_inc(PCV_STAT_TX_NAK);
+	pcv_qp_fail(qp);
+}
+
+/* The receive that belongs to the message under way ends with an error. */
+static void recv_error(struct pcv_qp *qp, u8 status)
+{
+	struct pcv_rx_placed placed = {
+		.status = pcv_to_le32(status),
+		.src_qp = pcv_to_le32(qp->dst_qpn),
+	};
+
+	qp->rq.claimed = false;
+	pcv_recv_complete(qp, &qp->rq.recv, &placed, NULL, true);
+}
+
+/*
+ * Take a receive for the message under way, if it has none yet.
+ * Return: false if the message cannot go on; what there is to say has been noted.
+ */
+static bool claim(struct pcv_qp *qp, u32 ssn)
+{
+	struct pcv_rq *rq = &qp->rq;
+	int ret;
+
+	if (rq->claimed)
+		return true;
+	ret = pcv_recv_claim(qp, &rq->recv);
+	if (!ret && !qp->ib.srq) {
+		/*
+		 * PCV(qp_kick:B) pairs with qp_kick:A: ask to be called for the next
+		 * receive, then look again; the poster posts, then looks whether we ask.
+		 */
+		pcv_qp_kick_set(qp, PCV_KICK_RECV);
+		ret = pcv_recv_claim(qp, &rq->recv);
+	}
+	if (ret > 0) {
+		rq->claimed = true;
+		rq->rnr_sent = false;
+		return true;
+	}
+	if (!ret) {
+		rq->rnr_sent = true;
+		rq->rnr_due = true;
+		rq->offset = 0;
+		pcv_stat_inc(PCV_STAT_TX_RNR);
+		return false;
+	}
+	/* The process wrote what cannot be a receive. */
+	pcv_qp_event(qp, IB_EVENT_QP_FATAL);
+	nak(qp, ssn, PCV_ST_REM_OP);
+	return false;
+}
+
+static void recv_done(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, u32 msg_len, u8 opcode)
+{
+	struct pcv_rx_placed placed = {
+		.byte_len = pcv_to_le32(msg_len),
+		.src_qp = pcv_to_le32(qp->dst_qpn),
+		.opcode = opcode,
+	};
+
+	if (hdr->flags & PCV_RC_IMM) {
+		placed.wc_flags |= PCV_RX_WC_IMM;
+		placed.imm = hdr->imm;
+	}
+	if (hdr->flags & PCV_RC_INVALIDATE) {
+		placed.wc_flags |= PCV_RX_WC_INV;
+		placed.imm = hdr->imm;
+	}
+	qp->rq.claimed = false;
+	pcv_recv_complete(qp, &qp->rq.recv, &placed, NULL, hdr->flags & PCV_RC_SOLICITED);
+}
+
+/* Does the receive allow its memory to be written? Needed where the process does the copy. */
+static bool recv_keys_ok(struct pcv_qp *qp, u32 len)
+{
+	const struct pcv_recv *recv = &qp->rq.recv;
+	u32 i;
+
+	for (i = 0; i < recv->num_sge && len; i++) {
+		const struct pcv_sge *sge = &recv->sge[i];
+		u32 n = min(len, sge->length);
+		struct pcv_mr *mr;
+
+		if (!n)
+			continue;
+		mr = pcv_mr_get(qp, sge->lkey, sge->addr, n, IB_ACCESS_LOCAL_WRITE, false);
+		if (!mr)
+			return false;
+		pcv_mr_put(mr);
+		len -= n;
+	}
+	return true;
+}
+
+/* Return: true if the segment is executed. */
+static bool do_send(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struct pcv_rx *rx,
+		    u32 ssn, u32 offset, u32 msg_len)
+{
+	struct pcv_rq *rq = &qp->rq;
+	bool only = (hdr->flags & PCV_RC_FIRST) && (hdr->flags & PCV_RC_LAST);
+
+	if (!claim(qp, ssn))
+		return false;
+	if (msg_len > rq->recv.length) {
+		recv_error(qp, PCV_WC_LOC_LEN_ERR);
+		nak(qp, ssn, PCV_ST_REM_INV_REQ);
+		return false;
+	}
+	if (only && rx->len <= PCV_LINE_PAYLOAD && !(hdr->flags & PCV_RC_INVALIDATE) &&
+	    recv_keys_ok(qp, rx->len)) {
+		u8 copy[PCV_LINE_PAYLOAD];
+
+		memcpy(copy, rx->data, rx->len);
+		if (pcv_recv_data(qp, copy, rx->len, (__force u32)hdr->imm,
+				  hdr->flags & PCV_RC_IMM, hdr->flags & PCV_RC_SOLICITED)) {
+			rq->claimed = false;
+			return true;
+		}
+	}
+	if (pcv_recv_scatter(qp, &rq->recv, offset, rx->data, rx->len)) {
+		recv_error(qp, PCV_WC_LOC_PROT_ERR);
+		nak(qp, ssn, PCV_ST_REM_OP);
+		return false;
+	}
+	if (hdr->flags & PCV_RC_LAST) {
+		if ((hdr->flags & PCV_RC_INVALIDATE) &&
+		    !pcv_mr_invalidate(qp, pcv_le32(hdr->imm))) {
+			recv_error(qp, PCV_WC_MW_BIND_ERR);
+			nak(qp, ssn, PCV_ST_REM_ACCESS);
+			return false;
+		}
+		recv_done(qp, hdr, msg_len, PCV_RX_OP_RECV);
+	}
+	return true;
+}
+
+static bool do_write(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struct pcv_rx *rx,
+		     u32 ssn, u32 offset, u32 msg_len)
+{
+	u64 va = pcv_le64(hdr->va);
+	struct pcv_mr *mr;
+
+	if (!(qp->attr.qp_access_flags & IB_ACCESS_REMOTE_WRITE)) {
+		nak(qp, ssn, PCV_ST_REM_INV_REQ);
+		return false;
+	}
+	if (msg_len) {
+		/* Each segment checks all that is still to come: no byte of a bad write lands. */
+		mr = pcv_mr_get(qp, pcv_le32(hdr->rkey), va, msg_len - offset,
+				IB_ACCESS_REMOTE_WRITE, true);
+		if (!mr) {
+			nak(qp, ssn, PCV_ST_REM_ACCESS);
+			return false;
+		}
+		/* Immediate data without a receive must not write twice: look for one first. */
+		if ((hdr->flags & PCV_RC_IMM) && (hdr->flags & PCV_RC_LAST) && !claim(qp, ssn)) {
+			pcv_mr_put(mr);
+			return false;
+		}
+		pcv_mr_write(mr, va, rx->data, rx->len);
+		pcv_mr_put(mr);
+	} else if ((hdr->flags & PCV_RC_IMM) && !claim(qp, ssn)) {
+		return false;
+	}
+	if ((hdr->flags & PCV_RC_LAST) && (hdr->flags & PCV_RC_IMM))
+		recv_done(qp, hdr, msg_len, PCV_RX_OP_WRITE_IMM);
+	return true;
+}
+
+static struct pcv_read_job *job_add(struct pcv_qp *qp, u32 ssn)
+{
+	struct pcv_rq *rq = &qp->rq;
+	struct pcv_read_job *job;
+
+	if (rq->job_tail - rq->job_head == rq->job_count) {
+		/* More at once than was agreed on. */
+		nak(qp, ssn, PCV_ST_REM_INV_REQ);
+		return NULL;
+	}
+	job = &rq->job[rq->job_tail % rq->job_count];
+	memset(job, 0, sizeof(*job));
+	job->ssn = ssn;
+	return job;
+}
+
+static bool do_read(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, u32 ssn, u32 msg_len)
+{
+	struct pcv_read_job *job;
+	struct pcv_mr *mr;
+
+	if (!(qp->attr.qp_access_flags & IB_ACCESS_REMOTE_READ)) {
+		nak(qp, ssn, PCV_ST_REM_INV_REQ);
+		return false;
+	}
+	if (msg_len) {
+		mr = pcv_mr_get(qp, pcv_le32(hdr->rkey), pcv_le64(hdr->va), msg_len,
+				IB_ACCESS_REMOTE_READ, true);
+		if (!mr) {
+			nak(qp, ssn, PCV_ST_REM_ACCESS);
+			return false;
+		}
+		/* Held again piece by piece: a READ must not keep memory registered. */
+		pcv_mr_put(mr);
+	}
+	job = job_add(qp, ssn);
+	if (!job)
+		return false;
+	job->rkey = pcv_le32(hdr->rkey);
+	job->va = pcv_le64(hdr->va);
+	job->len = msg_len;
+	qp->rq.job_tail++;
+	return true;
+}
+
+static bool do_atomic(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struct pcv_rx *rx,
+		      u32 ssn)
+{
+	u64 va = pcv_le64(hdr->va);
+	struct pcv_read_job *job;
+	__le64 operand[2];
+	struct pcv_mr *mr;
+
+	if (!(qp->attr.qp_access_flags & IB_ACCESS_REMOTE_ATOMIC) ||
+	    rx->len != sizeof(operand) || va % sizeof(u64)) {
+		nak(qp, ssn, PCV_ST_REM_INV_REQ);
+		return false;
+	}
+	memcpy(operand, rx->data, sizeof(operand));
+	mr = pcv_mr_get(qp, pcv_le32(hdr->rkey), va, sizeof(u64), IB_ACCESS_REMOTE_ATOMIC, true);
+	if (!mr) {
+		nak(qp, ssn, PCV_ST_REM_ACCESS);
+		return false;
+	}
+	job = job_add(qp, ssn);
+	if (job) {
+		job->atomic = true;
+		job->value = pcv_mr_atomic(mr, va, hdr->op == PCV_RC_CMP_SWAP,
+					   pcv_le64(operand[0]), pcv_le64(operand[1]));
+		qp->rq.job_tail++;
+	}
+	pcv_mr_put(mr);
+	return job;
+}
+
+/* Is this segment the one that comes next in the message under way? */
+static bool in_sequence(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, u32 len)
+{
+	u32 offset = pcv_le32(hdr->seg_offset), msg_len = pcv_le32(hdr->msg_len);
+	bool data = hdr->op == PCV_RC_SEND || hdr->op == PCV_RC_WRITE;
+	bool first = hdr->flags & PCV_RC_FIRST;
+
+	if (msg_len > PCV_MAX_MSG || first != !offset)
+		return false;
+	if (!data)
+		return first && (hdr->flags & PCV_RC_LAST);
+	if (offset > msg_len || len > msg_len - offset)
+		return false;
+	if (!len && msg_len)
+		return false;
+	return !!(hdr->flags & PCV_RC_LAST) == (offset + len == msg_len);
+}
+
+static void request(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struct pcv_rx *rx)
+{
+	u32 ssn = pcv_le32(hdr->ssn), offset = pcv_le32(hdr->seg_offset);
+	u32 msg_len = pcv_le32(hdr->msg_len);
+	struct pcv_rq *rq = &qp->rq;
+	bool ok;
+
+	if (ssn != rq->expected) {
+		if ((s32)(ssn - rq->expected) < 0)
+			rq->ack_due = true;
+		return;
+	}
+	if (!in_sequence(qp, hdr, rx->len)) {
+		nak(qp, ssn, PCV_ST_REM_INV_REQ);
+		return;
+	}
+	if (hdr->flags & PCV_RC_FIRST) {
+		/* Also a requester that begins this one again. */
+		rq->offset = 0;
+		rq->rnr_sent = false;
+	} else if (rq->rnr_sent || offset != rq->offset) {
+		/* The rest of a message that was put off. */
+		return;
+	}
+
+	switch (hdr->op) {
+	case PCV_RC_SEND:
+		ok = do_send(qp, hdr, rx, ssn, offset, msg_len);
+		break;
+	case PCV_RC_WRITE:
+		ok = do_write(qp, hdr, rx, ssn, offset, msg_len);
+		break;
+	case PCV_RC_READ:
+		ok = do_read(qp, hdr, ssn, msg_len);
+		break;
+	case PCV_RC_CMP_SWAP:
+	case PCV_RC_FETCH_ADD:
+		ok = do_atomic(qp, hdr, rx, ssn);
+		break;
+	default:
+		nak(qp, ssn, PCV_ST_REM_INV_REQ);
+		return;
+	}
+	if (!ok)
+		return;
+	pcv_stat_add(PCV_STAT_RX_BYTES, rx->len);
+	rq->offset = offset + rx->len;
+	if (hdr->flags & PCV_RC_LAST) {
+		rq->offset = 0;
+		rq->expected++;
+		rq->ack_due = true;
+		pcv_stat_inc(PCV_STAT_RX_REQUESTS);
+	}
+}
+
+void pcv_resp_request(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struct pcv_rx *rx)
+{
+	enum ib_qp_state state;
+
+	spin_lock_bh(&qp->rq.lock);
+	state = READ_ONCE(qp->state);
+	if (state == IB_QPS_RTR || state == IB_QPS_RTS || state == IB_QPS_SQD)
+		request(qp, hdr, rx);
+	spin_unlock_bh(&qp->rq.lock);
+	owe(qp);
+}
+
+/* --- answers --------------------------------------------------------------------- */
+
+/* Return: 0; -EAGAIN when there was no room and the waiter is set; -ENOTCONN. */
+static int answer(struct pcv_qp *qp, struct pcv_rc_hdr *hdr, u32 plen)
+{
+	int err;
+
+	hdr->dst_qpn = pcv_to_le32(qp->dst_qpn);
+	hdr->src_qpn = pcv_to_le32(qp->ib.qp_num);
+	do {
+		err = pcv_peer_tx_begin(qp->peer, &qp->rq.tx, PCV_VC_RESPONSE, PCV_MSG_RC_RESP,
+					hdr, plen);
+	} while (err == -EAGAIN &&
+		 !pcv_peer_tx_wait(qp->peer, PCV_VC_RESPONSE, &qp->rq.waiter) &&
+		 pcv_peer_is_up(qp->peer));
+	return err;
+}
+
+static int answer_short(struct pcv_qp *qp, u8 op, u32 ssn, u16 status, u32 imm)
+{
+	struct pcv_rc_hdr hdr = {
+		.op = op,
+		.ssn = pcv_to_le32(ssn),
+		.status = pcv_to_le16(status),
+		.imm = pcv_to_le32(imm),
+	};
+	int err = answer(qp, &hdr, 0);
+
+	if (!err)
+		pcv_peer_tx_end(&qp->rq.tx);
+	return err;
+}
+
+static int answer_atomic(struct pcv_qp *qp, struct pcv_read_job *job)
+{
+	__le64 value = pcv_to_le64(job->value);
+	struct pcv_rc_hdr hdr = {
+		.op = PCV_RC_ATOMIC_DATA,
+		.flags = PCV_RC_FIRST | PCV_RC_LAST,
+		.ssn = pcv_to_le32(job->ssn),
+		.msg_len = pcv_to_le32(sizeof(value)),
+	};
+	int err = answer(qp, &hdr, sizeof(value));
+
+	if (err)
+		return err;
+	pcv_peer_tx_copy(&qp->rq.tx, &value, sizeof(value));
+	pcv_peer_tx_end(&qp->rq.tx);
+	return 0;
+}
+
+/* One piece of a READ. Return: as answer(); 1 if the memory is no longer there. */
+static int answer_read(struct pcv_qp *qp, struct pcv_read_job *job)
+{
+	u32 seg = min_t(u32, job->len - job->sent, PCV_SEG_MAX);
+	struct pcv_rc_hdr hdr = {
+		.op = PCV_RC_READ_DATA,
+		.ssn = pcv_to_le32(job->ssn),
+		.msg_len = pcv_to_le32(job->len),
+		.seg_offset = pcv_to_le32(job->sent),
+	};
+	struct pcv_mr *mr = NULL;
+	int err;
+
+	if (seg) {
+		mr = pcv_mr_get(qp, job->rkey, job->va + job->sent, seg, IB_ACCESS_REMOTE_READ,
+				true);
+		if (!mr)
+			return 1;
+	}
+	err = answer(qp, &hdr, seg);
+	if (!err) {
+		if (seg)
+			pcv_mr_send(mr, job->va + job->sent, &qp->rq.tx, seg);
+		pcv_peer_tx_end(&qp->rq.tx);
+		job->sent += seg;
+	}
+	pcv_mr_put(mr);
+	return err;
+}
+
+/* Answer READs and atomics in the order they came. Return: 0 when there are none left. */
+static int pump_jobs(struct pcv_qp *qp)
+{
+	struct pcv_rq *rq = &qp->rq;
+	int err;
+
+	while (rq->job_head != rq->job_tail) {
+		struct pcv_read_job *job = &rq->job[rq->job_head % rq->job_count];
+
+		if (job->atomic) {
+			err = answer_atomic(qp, job);
+		} else {
+			do {
+				err = answer_read(qp, job);
+			} while (!err && job->sent != job->len);
+		}
+		if (err == 1) {
+			rq->job_tail = rq->job_head;
+			nak(qp, job->ssn, PCV_ST_REM_ACCESS);
+			return 0;
+		}
+		if (err)
+			return err;
+		rq->job_head++;
+	}
+	return 0;
+}
+
+void pcv_resp_pump(struct pcv_qp *qp)
+{
+	struct pcv_rq *rq = &qp->rq;
+
+	spin_lock_bh(&rq->lock);
+	if (!qp->peer || READ_ONCE(qp->state) == IB_QPS_RESET)
+		goto out;
+	if (pump_jobs(qp))
+		goto out;
+	if (rq->nak_due) {
+		if (answer_short(qp, PCV_RC_NAK, rq->nak_ssn, rq->nak_status, 0))
+			goto out;
+		rq->nak_due = false;
+		rq->ack_due = false;
+	}
+	if (rq->rnr_due) {
+		if (answer_short(qp, PCV_RC_RNR, rq->expected, 0, qp->attr.min_rnr_timer))
+			goto out;
+		rq->rnr_due = false;
+		/* It acknowledges what came before. */
+		rq->ack_due = false;
+	}
+	if (rq->resume_due) {
+		if (answer_short(qp, PCV_RC_RESUME, rq->expected, 0, 0))
+			goto out;
+		rq->resume_due = false;
+	}
+	if (rq->ack_due) {
+		if (answer_short(qp, PCV_RC_ACK, rq->expected - 1, 0, 0))
+			goto out;
+		rq->ack_due = false;
+	}
+out:
+	spin_unlock_bh(&rq->lock);
+}
+
+void pcv_resp_waiter(struct pcv_tx_waiter *w)
+{
+	struct pcv_qp *qp = container_of(w, struct pcv_qp, rq.waiter);
+
+	pcv_resp_pump(qp);
+}
+
+/* --- what does not come from the peer ------------------------------------------------ */
+
+/* Every receive that is posted ends with a flush error. State ERR, rq.lock held. */
+static void flush_locked(struct pcv_qp *qp)
+{
+	struct pcv_rq *rq = &qp->rq;
+	struct pcv_rx_placed placed = { .status = pcv_to_le32(PCV_WC_WR_FLUSH_ERR) };
+	u32 budget = rq->count + 1;
+
+	if (rq->claimed) {
+		rq->claimed = false;
+		pcv_recv_complete(qp, &rq->recv, &placed, NULL, true);
+	}
+	/* The SRQ's belong to others as well. */
+	if (qp->ib.srq)
+		return;
+	while (budget-- && pcv_recv_claim(qp, &rq->recv) > 0)
+		pcv_recv_complete(qp, &rq->recv, &placed, NULL, true);
+}
+
+void pcv_resp_flush(struct pcv_qp *qp)
+{
+	struct pcv_rq *rq = &qp->rq;
+
+	spin_lock_bh(&rq->lock);
+	if (READ_ONCE(qp->state) == IB_QPS_ERR) {
+		flush_locked(qp);
+		/* A refusal is still to be sent, after the READs that came before it. */
+		rq->rnr_due = false;
+		rq->resume_due = false;
+	}
+	spin_unlock_bh(&rq->lock);
+	if (qp->peer)
+		pcv_resp_pump(qp);
+}
+
+void pcv_resp_kick(struct pcv_qp *qp)
+{
+	struct pcv_rq *rq = &qp->rq;
+	bool pump = false;
+
+	spin_lock_bh(&rq->lock);
+	if (!list_empty(&rq->backlog))
+		pcv_recv_backlog(qp);
+	if (READ_ONCE(qp->state) == IB_QPS_ERR) {
+		flush_locked(qp);
+	} else if (rq->rnr_sent && !qp->ib.srq &&
+		   pcv_cpu_load_acquire(&qp->shared->rq_tail) != rq->next) {
+		pcv_qp_kick_clear(qp, PCV_KICK_RECV);
+		if (!rq->rnr_due)
+			rq->resume_due = true;
+		pump = true;
+	}
+	spin_unlock_bh(&rq->lock);
+	if (pump)
+		pcv_resp_pump(qp);
+}
+
+void pcv_resp_reset(struct pcv_qp *qp)
+{
+	struct pcv_rq *rq = &qp->rq;
+	struct pcv_backlog *b, *next;
+
+	spin_lock_bh(&rq->lock);
+	list_for_each_entry_safe(b, next, &rq->backlog, entry) {
+		list_del(&b->entry);
+		kfree(b);
+	}
+	rq->next = 0;
+	rq->expected = 0;
+	rq->offset = 0;
+	rq->claimed = false;
+	rq->rnr_sent = false;
+	rq->rnr_due = false;
+	rq->resume_due = false;
+	rq->ack_due = false;
+	rq->nak_due = false;
+	rq->job_head = 0;
+	rq->job_tail = 0;
+	WRITE_ONCE(qp->shared->rq_tail, 0);
+	WRITE_ONCE(qp->shared->ring_head, 0);
+	if (qp->user) {
+		memset(rq->ring.line, 0, (size_t)rq->ring_count * PCV_LINE_BYTES);
+		pcv_ring_tx_init(&rq->ring, rq->ring.line, rq->ring_count, 1);
+	}
+	pcv_qp_kick_clear(qp, PCV_KICK_RECV | PCV_KICK_RING);
+	spin_unlock_bh(&rq->lock);
+}

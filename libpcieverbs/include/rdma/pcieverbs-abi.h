@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR BSD-2-Clause) */
+/*
+ * What the pcieverbs kernel module and its libibverbs provider share.
+ *
+ * A queue pair, a shared receive queue and a completion queue each own one
+ * region of memory that the kernel makes and the process maps. Their layouts
+ * are below; the create calls return the offset to map and the offsets inside.
+ *
+ * Rules of the regions:
+ *  - each word has one writer, named at its declaration, but for the words
+ *    marked "both", which are only changed by atomic exchange;
+ *  - indices count up without wrapping at the queue's size (modulo 2^32);
+ *  - neither side trusts a word that it did not write: the kernel checks
+ *    every index and every length, and a process that scribbles over its
+ *    region breaks its own queues and nothing else.
+ *
+ * The receive ring is an array of struct pcv_line, little-endian on every
+ * machine because the peer may be the one who writes it.
+ */
+#ifndef RDMA_PCIEVERBS_ABI_H
+#define RDMA_PCIEVERBS_ABI_H
+
+#include <linux/types.h>
+
+#define PCV_ABI_VERSION		1
+
+#define PCV_MAX_SGE		32
+#define PCV_MAX_INLINE		512
+#define PCV_MAX_WR		16384
+#define PCV_MAX_SRQ_WR		32768
+
+/* --- completion queue ----------------------------------------------------- */
+
+/*
+ * A completion queue holds no completions: they lie in the queue pairs. What
+ * it holds is where to look. Queue pair number modulo PCV_CQ_SLOTS names a bit
+ * of @hint; the kernel sets the bit after it has put a completion into that
+ * queue pair, then the bit of that word in @summary.
+ */
+#define PCV_CQ_SLOTS		4096
+#define PCV_CQ_HINT_WORDS	(PCV_CQ_SLOTS / 64)
+
+enum pcv_cq_armed {
+	PCV_CQ_DISARMED,
+	PCV_CQ_ARMED_SOLICITED,
+	PCV_CQ_ARMED_ANY,
+};
+
+struct pcv_cq_shared {
+	__u32 armed;			/* both: process arms, kernel disarms */
+	__u32 reserved0[15];
+	__aligned_u64 summary;		/* both: kernel sets bits, process takes them */
+	__u32 reserved1[14];
+	__aligned_u64 hint[PCV_CQ_HINT_WORDS];	/* both, likewise */
+};
+
+/* --- send queue -------------------------------------------------------------- */
+
+enum pcv_wr_opcode {
+	PCV_WR_SEND,
+	PCV_WR_SEND_IMM,
+	PCV_WR_SEND_INV,
+	PCV_WR_WRITE,
+	PCV_WR_WRITE_IMM,
+	PCV_WR_READ,
+	PCV_WR_CMP_SWAP,
+	PCV_WR_FETCH_ADD,
+	PCV_WR_LOCAL_INV,
+	PCV_WR_REG_MR,		/* kernel queue pairs only */
+};
+
+enum pcv_wr_flag {
+	PCV_WR_SIGNALED = 1,
+	PCV_WR_SOLICITED = 2,
+	PCV_WR_FENCE = 4,
+	PCV_WR_INLINE = 8,
+};
+
+struct pcv_sge {
+	__aligned_u64 addr;
+	__u32 length;
+	__u32 lkey;
+};
+
+/**
+ * struct pcv_swqe - a send work request; the stride of the queue is told at creation
+ * @wr_id: not looked at by the kernel for a process's queue pair
+ * @opcode: enum pcv_wr_opcode
+ * @flags: enum pcv_wr_flag
+ * @num_sge: entries behind the header; 0 with PCV_WR_INLINE
+ * @inline_len: bytes of data behind the header with PCV_WR_INLINE
+ * @imm: immediate data as given (network order bytes), or rkey to invalidate
+ * @rkey: of one-sided operations
+ * @remote_addr: of one-sided operations
+ * @compare_add: operand of an atomic
+ * @swap: second operand of compare-and-swap
+ * @ah: number of the address handle (datagrams)
+ * @remote_qpn: datagrams
+ * @remote_qkey: datagrams
+ * @pkey_index: datagrams
+ */
+struct pcv_swqe {
+	__aligned_u64 wr_id;
+	__u8 opcode;
+	__u8 flags;
+	__u16 num_sge;
+	__u32 inline_len;
+	__u32 imm;
+	__u32 rkey;
+	__aligned_u64 remote_addr;
+	union {
+		struct {
+			__aligned_u64 compare_add;
+			__aligned_u64 swap;
+		};
+		struct {
+			__u32 ah;
+			__u32 remote_qpn;
+			__u32 remote_qkey;
+			__u32 pkey_index;
+		};
+	};
+	__aligned_u64 reserved[2];
+	/* struct pcv_sge sge[] or inline data */
+};
+
+#define PCV_SWQE_BYTES	64
+
+/* How a send work request ended. Written by the kernel before it counts sq_done up. */
+struct pcv_scqe {
+	__u32 status;		/* enum pcv_wc_status */
+	__u32 byte_len;
+};
+
+/* --- receive queue ------------------------------------------------------------- */
+
+/* Stride is 16 + 16 * max_sge rounded up to a power of two. */
+struct pcv_rwqe {
+	__aligned_u64 wr_id;
+	__u32 num_sge;
+	__u32 reserved;
+	/* struct pcv_sge sge[] */
+};
+
+#define PCV_RWQE_BYTES	16
+
+/* --- receive ring: entries -------------------------------------------------------- */
+
+/* Sequence number of the first line of a receive ring. */
+#define PCV_RX_SEQ_BASE		1
+
+enum pcv_rx_type {
+	PCV_RX_DATA = 1,	/* the message itself: copy it into the next receive */
+	PCV_RX_PLACED,		/* struct pcv_rx_placed: a receive is complete */
+};
+
+/* Flags of a PCV_RX_DATA head line. */
+enum pcv_rx_flag {
+	PCV_RX_IMM = 1,		/* the message starts with 8 bytes: imm, 0 */
+	PCV_RX_SOLICITED = 2,
+};
+
+enum pcv_rx_opcode {
+	PCV_RX_OP_RECV,
+	PCV_RX_OP_WRITE_IMM,
+};
+
+enum pcv_rx_wc_flag {
+	PCV_RX_WC_IMM = 1,
+	PCV_RX_WC_GRH = 2,
+	PCV_RX_WC_INV = 4,
+};
+
+/**
+ * struct pcv_rx_placed - payload of a PCV_RX_PLACED line (all little-endian)
+ * @wqe: which receive work request it ends: the index in the queue pair's own
+ *	receive queue (modulo 2^32); with a shared receive queue the low half of
+ *	the entry's wr_id, where the provider puts a number of its own, because
+ *	the slot may hold another entry by the time the completion is polled
+ * @status: enum pcv_wc_status
+ * @byte_len: bytes placed
+ * @imm: the four bytes of immediate data as sent, or the invalidated rkey
+ *	(little-endian)
+ * @src_qp: queue pair that sent it
+ * @opcode: enum pcv_rx_opcode
+ * @wc_flags: enum pcv_rx_wc_flag
+ * @pkey_index: always 0
+ * @sl: service level; of a datagram, the kind of its network header (8 UDP, + 2 IPv4 or 1 IPv6)
+ */
+struct pcv_rx_placed {
+	__le32 wqe;
+	__le32 status;
+	__le32 byte_len;
+	__le32 imm;
+	__le32 src_qp;
+	__u8 opcode;
+	__u8 wc_flags;
+	__le16 pkey_index;
+	__u8 sl;
+	__u8 reserved[7];
+};
+
+/* Work completion status; the order is that of enum ibv_wc_status and ib_wc_status. */
+enum pcv_wc_status {
+	PCV_WC_SUCCESS = 0,
+	PCV_WC_LOC_LEN_ERR = 1,
+	PCV_WC_LOC_QP_OP_ERR = 2,
+	PCV_WC_LOC_PROT_ERR = 4,
+	PCV_WC_WR_FLUSH_ERR = 5,
+	PCV_WC_MW_BIND_ERR = 6,
+	PCV_WC_BAD_RESP_ERR = 7,
+	PCV_WC_LOC_ACCESS_ERR = 8,
+	PCV_WC_REM_INV_REQ_ERR = 9,
+	PCV_WC_REM_ACCESS_ERR = 10,
+	PCV_WC_REM_OP_ERR = 11,
+	PCV_WC_RETRY_EXC_ERR = 12,
+	PCV_WC_RNR_RETRY_EXC_ERR = 13,
+	PCV_WC_FATAL_ERR = 19,
+	PCV_WC_GENERAL_ERR = 21,
+};
+
+/* --- queue pair: the words of its region -------------------------------------------- */
+
+enum pcv_qp_kick {
+	PCV_KICK_SEND = 1,	/* the kernel sleeps: call it after posting a send */
+	PCV_KICK_RECV = 2,	/* call it after posting a receive */
+	PCV_KICK_RING = 4,	/* completions wait for room: call it when the ring is empty */
+};
+
+/**
+ * struct pcv_qp_shared - at offset 0 of a queue pair's region
+ * @sq_tail: process: send work requests posted
+ * @rq_tail: process: receive work requests posted (own receive queue)
+ * @ring_head: process: lines of the receive ring consumed, told at the latest
+ *	when a quarter of the ring has been consumed since
+ * @kick: kernel: enum pcv_qp_kick bits
+ * @sq_done: kernel: send work requests ended
+ * @state: kernel: enum ib_qp_state
+ *
+ * After moving a tail the process executes a full barrier, looks at @kick and
+ * calls the kernel (an empty post_send) if its bit is set.
+ */
+struct pcv_qp_shared {
+	__u32 sq_tail;
+	__u32 reserved0[15];
+	__u32 rq_tail;
+	__u32 reserved1[15];
+	__u32 ring_head;
+	__u32 reserved2[15];
+	__u32 kick;
+	__u32 reserved3[15];
+	__u32 sq_done;
+	__u32 state;
+	__u32 reserved4[14];
+};
+
+/**
+ * struct pcv_srq_shared - at offset 0 of a shared receive queue's region
+ * @tail: process: receive work requests posted
+ * @head: both: taken. Whoever takes an entry copies it first and then moves
+ *	@head by compare-and-exchange; the copy counts only if that succeeded.
+ */
+struct pcv_srq_shared {
+	__u32 tail;
+	__u32 reserved0[15];
+	__u32 head;
+	__u32 reserved1[15];
+};
+
+/* --- driver parts of the uverbs commands ---------------------------------------------- */
+
+struct pcv_alloc_ucontext_resp {
+	__aligned_u64 comp_mask;
+	__u32 max_inline;
+	__u32 reserved;
+};
+
+struct pcv_create_cq_resp {
+	__aligned_u64 mmap_offset;
+	__aligned_u64 mmap_bytes;
+};
+
+struct pcv_create_srq_resp {
+	__aligned_u64 mmap_offset;
+	__aligned_u64 mmap_bytes;
+	__u32 queue_offset;	/* struct pcv_rwqe[count] at this stride */
+	__u32 stride;
+	__u32 count;		/* power of two */
+	__u32 reserved;
+};
+
+struct pcv_create_qp_resp {
+	__aligned_u64 mmap_offset;
+	__aligned_u64 mmap_bytes;
+	__u32 sq_offset;	/* struct pcv_swqe[sq_count] */
+	__u32 sq_stride;
+	__u32 sq_count;		/* power of two */
+	__u32 scqe_offset;	/* struct pcv_scqe[sq_count] */
+	__u32 rq_offset;	/* struct pcv_rwqe[rq_count]; rq_count is 0 with an SRQ */
+	__u32 rq_stride;
+	__u32 rq_count;
+	__u32 ring_offset;	/* struct pcv_line[ring_count] */
+	__u32 ring_count;
+	__u32 max_inline;
+	__u32 max_send_sge;
+	__u32 max_recv_sge;
+};
+
+/* The legacy response in front of it is 4 bytes long: nothing wider than 32 bits here. */
+struct pcv_create_ah_resp {
+	__u32 ah;
+};
+
+#endif /* RDMA_PCIEVERBS_ABI_H */

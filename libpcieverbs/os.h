@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What libpcieverbs needs of its environment, and the only place in it that
+ * knows which environment that is.
+ *
+ * Ordering comes in three domains, and nothing outside this file names a raw
+ * barrier:
+ *
+ *   pcv_cpu_*  between CPUs of one machine (a process and its kernel);
+ *   pcv_out_*  stores into a peer's window, write-combining included;
+ *   pcv_in_*   loads from local memory that the peer writes across the link.
+ *
+ * docs/memory-ordering.md has the table of the pairs.
+ */
+#ifndef PCV_OS_H
+#define PCV_OS_H
+
+#include <linux/types.h>
+
+#ifdef __KERNEL__
+
+#include <asm/barrier.h>
+#include <asm/byteorder.h>
+#include <linux/build_bug.h>
+#include <linux/compiler.h>
+#include <linux/errno.h>
+#include <linux/string.h>
+
+#define PCV_LOAD(p)		READ_ONCE(*(p))
+#define PCV_STORE(p, v)		WRITE_ONCE(*(p), (v))
+
+#define pcv_cpu_load_acquire(p)		smp_load_acquire(p)
+#define pcv_cpu_store_release(p, v)	smp_store_release(p, v)
+#define pcv_cpu_mb()			smp_mb()
+
+#define pcv_out_wmb()		wmb()
+#define pcv_out_mb()		mb()
+#define pcv_in_rmb()		dma_rmb()
+
+#define pcv_le16(v)		le16_to_cpu(v)
+#define pcv_le32(v)		le32_to_cpu(v)
+#define pcv_le64(v)		le64_to_cpu(v)
+#define pcv_to_le16(v)		cpu_to_le16(v)
+#define pcv_to_le32(v)		cpu_to_le32(v)
+#define pcv_to_le64(v)		cpu_to_le64(v)
+
+#define pcv_memcpy		memcpy
+
+#else /* user space */
+
+#include <errno.h>
+
+#define PCV_LOAD(p)		__atomic_load_n((p), __ATOMIC_RELAXED)
+#define PCV_STORE(p, v)		__atomic_store_n((p), (v), __ATOMIC_RELAXED)
+
+#define pcv_cpu_load_acquire(p)		__atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define pcv_cpu_store_release(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define pcv_cpu_mb()			__atomic_thread_fence(__ATOMIC_SEQ_CST)
+
+#if defined(__x86_64__)
+/* Plain stores are ordered among themselves; write-combined ones only by SFENCE. */
+#define pcv_out_wmb()		__asm__ __volatile__("sfence" ::: "memory")
+#define pcv_out_mb()		__asm__ __volatile__("mfence" ::: "memory")
+#elif defined(__powerpc64__)
+#define pcv_out_wmb()		__asm__ __volatile__("sync" ::: "memory")
+#define pcv_out_mb()		__asm__ __volatile__("sync" ::: "memory")
+#elif defined(__aarch64__)
+#define pcv_out_wmb()		__asm__ __volatile__("dsb st" ::: "memory")
+#define pcv_out_mb()		__asm__ __volatile__("dsb sy" ::: "memory")
+#else
+#error "pcieverbs: no link-out barrier known for this architecture"
+#endif
+#define pcv_in_rmb()		__atomic_thread_fence(__ATOMIC_ACQUIRE)
+
+#ifdef __SANITIZE_THREAD__
+/* The race detector understands ordered accesses, not fences. */
+#undef PCV_LOAD
+#undef PCV_STORE
+#undef pcv_in_rmb
+#define PCV_LOAD(p)		__atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define PCV_STORE(p, v)		__atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define pcv_in_rmb()		__asm__ __volatile__("" ::: "memory")
+#endif
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define PCV_SWAP16(v)		(v)
+#define PCV_SWAP32(v)		(v)
+#define PCV_SWAP64(v)		(v)
+#else
+#define PCV_SWAP16(v)		__builtin_bswap16(v)
+#define PCV_SWAP32(v)		__builtin_bswap32(v)
+#define PCV_SWAP64(v)		__builtin_bswap64(v)
+#endif
+#define pcv_le16(v)		PCV_SWAP16((__u16)(v))
+#define pcv_le32(v)		PCV_SWAP32((__u32)(v))
+#define pcv_le64(v)		PCV_SWAP64((__u64)(v))
+#define pcv_to_le16(v)		((__le16)PCV_SWAP16((__u16)(v)))
+#define pcv_to_le32(v)		((__le32)PCV_SWAP32((__u32)(v)))
+#define pcv_to_le64(v)		((__le64)PCV_SWAP64((__u64)(v)))
+
+#define pcv_memcpy		__builtin_memcpy
+
+#endif /* __KERNEL__ */
+
+/*
+ * How a ring is stored to and loaded from. pcv_out_line() stores a line of 64
+ * bytes in one transaction and says so, or does nothing and returns 0. The bad
+ * link of tests/stress stands in for all of them.
+ */
+#ifdef PCV_TEST_LINK
+void pcv_test_out_store(void *to, __u64 v);
+void pcv_test_out_wmb(void);
+int pcv_test_out_line(void *to, const void *from);
+__u64 pcv_test_in_load(const void *from);
+void pcv_test_in_rmb(void);
+#undef pcv_out_wmb
+#undef pcv_in_rmb
+#define pcv_out_store(p, v)	pcv_test_out_store((p), (v))
+#define pcv_out_wmb()		pcv_test_out_wmb()
+#define pcv_out_line(to, from)	pcv_test_out_line((to), (from))
+#define pcv_in_load(p)		pcv_test_in_load(p)
+#define pcv_in_rmb()		pcv_test_in_rmb()
+#else
+#define pcv_out_store(p, v)	PCV_STORE((p), (v))
+#define pcv_out_line(to, from)	((void)(to), (void)(from), 0)
+#define pcv_in_load(p)		PCV_LOAD(p)
+#endif
+
+#endif /* PCV_OS_H */
