@@ -105,6 +105,12 @@ void pcv_req_flush(struct pcv_qp *qp)
 	spin_lock_bh(&sq->lock);
 	if (READ_ONCE(qp->state) != IB_QPS_ERR)
 		goto out;
+	/*
+	 * PCV(qp_kick:B) pairs with qp_kick:A: from now on every post calls; what
+	 * was posted before it could know is found below.
+	 */
+	pcv_qp_kick_set(qp, PCV_KICK_SEND);
+	/* PCV(qp_sq_tail:B) pairs with qp_sq_tail:A: entries before the tail that covers them. */
 	tail = pcv_cpu_load_acquire(&qp->shared->sq_tail);
 	if (tail - sq->una > sq->count)
 		tail = sq->una + sq->count;
@@ -307,6 +313,9 @@ void pcv_req_answer(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struc
 		if (sq->rnr) {
 			del_timer(&sq->timer);
 			sq->rnr = false;
+		} else if (under_way(sq, ssn, true)) {
+			acknowledge(qp, ssn);
+			pcv_req_rewind(qp, ssn);
 		}
 		break;
 	case PCV_RC_READ_DATA:

@@ -321,6 +321,7 @@ struct pcv_rq {
 	bool rnr_sent;
 	bool rnr_due;
 	bool resume_due;
+	bool put_off;		/* requests were dropped that came behind a READ */
 	bool ack_due;
 	bool nak_due;
 	u8 nak_status;

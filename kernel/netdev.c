@@ -21,6 +21,7 @@
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
+#include <linux/sizes.h>
 #include <linux/skbuff.h>
 #include <linux/slab.h>
 
@@ -32,7 +33,7 @@
 /* Large, because each frame costs a wake-up; a multiple of 16 for the copies. */
 #define PCV_NET_MTU		65520
 #define PCV_NET_BACKLOG_FRAMES	512
-#define PCV_NET_BACKLOG_BYTES	(1u << 20)
+#define PCV_NET_BACKLOG_BYTES	SZ_1M
 #define PCV_NET_STALL_MS	500
 #define PCV_NET_COPYBREAK	256
 /* Frames above this are received into pages. */

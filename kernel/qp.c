@@ -66,7 +66,6 @@ void pcv_qp_fail(struct pcv_qp *qp)
 /* Everything posted ends with a flush error; later posts find PCV_KICK_* set. */
 static void qp_flush(struct pcv_qp *qp)
 {
-	pcv_qp_kick_set(qp, PCV_KICK_SEND | PCV_KICK_RECV);
 	pcv_req_flush(qp);
 	pcv_resp_flush(qp);
 	if (qp->ib.srq && !qp->last_wqe_told) {

@@ -428,7 +428,10 @@ static bool req_turn(struct pcv_qp *qp)
 	more = step == REQ_MORE;
 	pcv_sq_retire(qp);
 	pcv_req_timer_set(qp);
-	if (!more && sq->next == sq->tail) {
+	if (READ_ONCE(qp->state) == IB_QPS_ERR) {
+		/* pcv_req_flush() has the rest, and the asking. */
+		more = false;
+	} else if (!more && sq->next == sq->tail) {
 		/*
 		 * PCV(qp_kick:B) pairs with qp_kick:A: ask for a call, look at the
 		 * tail once more; the poster moves the tail, then looks whether we ask.

@@ -7,9 +7,10 @@
  * acknowledged again; a later one comes after a gap and is dropped: the
  * requester will come back to the gap.
  *
- * Nothing is sent from here while requests are handled: answers are noted and
- * pcv_resp_pump() sends them at the end of the batch, or when the response
- * channel has room again. Acknowledgements are cumulative, so one a batch.
+ * Answers are noted while requests are handled; pcv_resp_pump() sends them at
+ * the end of the batch, or when the response channel has room again.
+ * Acknowledgements are cumulative, so one a batch. Only READs are answered
+ * earlier, before a request that could change what they read.
  */
 #include <linux/slab.h>
 
@@ -295,6 +296,23 @@ static bool in_sequence(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, u32 len
 	return !!(hdr->flags & PCV_RC_LAST) == (offset + len == msg_len);
 }
 
+static int pump_jobs(struct pcv_qp *qp);
+
+/*
+ * A READ sees memory as it is before the requests that follow it: its answer
+ * is on its way before they are executed. Where the channel has no room for it
+ * now, they are put off; their requester is told to come back.
+ */
+static bool after_reads(struct pcv_qp *qp)
+{
+	struct pcv_rq *rq = &qp->rq;
+
+	if (rq->job_head == rq->job_tail || !pump_jobs(qp))
+		return !rq->nak_due;
+	rq->put_off = true;
+	return false;
+}
+
 static void request(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struct pcv_rx *rx)
 {
 	u32 ssn = pcv_le32(hdr->ssn), offset = pcv_le32(hdr->seg_offset);
@@ -319,6 +337,9 @@ static void request(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struc
 		/* The rest of a message that was put off. */
 		return;
 	}
+
+	if (hdr->op != PCV_RC_READ && !after_reads(qp))
+		return;
 
 	switch (hdr->op) {
 	case PCV_RC_SEND:
@@ -480,6 +501,10 @@ void pcv_resp_pump(struct pcv_qp *qp)
 		goto out;
 	if (pump_jobs(qp))
 		goto out;
+	if (rq->put_off) {
+		rq->put_off = false;
+		rq->resume_due = true;
+	}
 	if (rq->nak_due) {
 		if (answer_short(qp, PCV_RC_NAK, rq->nak_ssn, rq->nak_status, 0))
 			goto out;
@@ -540,6 +565,8 @@ void pcv_resp_flush(struct pcv_qp *qp)
 
 	spin_lock_bh(&rq->lock);
 	if (READ_ONCE(qp->state) == IB_QPS_ERR) {
+		/* PCV(qp_kick:B) pairs with qp_kick:A: as in pcv_req_flush(). */
+		pcv_qp_kick_set(qp, PCV_KICK_RECV);
 		flush_locked(qp);
 		/* A refusal is still to be sent, after the READs that came before it. */
 		rq->rnr_due = false;
@@ -591,6 +618,7 @@ void pcv_resp_reset(struct pcv_qp *qp)
 	rq->resume_due = false;
 	rq->ack_due = false;
 	rq->nak_due = false;
+	rq->put_off = false;
 	rq->job_head = 0;
 	rq->job_tail = 0;
 	WRITE_ONCE(qp->shared->rq_tail, 0);

@@ -4,7 +4,7 @@
 DEFINE_PER_CPU(struct pcv_stat_block, pcv_stat_blocks);
 
 static const char * const pcv_stat_names[] = {
-#define PCV_STAT_NAME(id, name) [PCV_STAT_##id] = #name,
+#define PCV_STAT_NAME(id, name) #name,
 	PCV_STATS(PCV_STAT_NAME)
 #undef PCV_STAT_NAME
 };

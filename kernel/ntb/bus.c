@@ -18,7 +18,7 @@
 
 /**
  * struct pcv_bus - the bus
- * @bridge:	the host bridge; the PCI core frees it
+ * @bridge:	the host bridge
  * @numbers:	the bus numbers it has: one
  * @slots:	which slots hold a function
  * @bar_bytes:	size of every function's BAR
@@ -32,17 +32,17 @@ static struct pcv_bus {
 	struct resource numbers;
 	u32 slots;
 	u64 bar_bytes;
-	spinlock_t lock;	/* see above: configuration registers */
+	spinlock_t lock;	/* guards command and bar */
 	u16 command[PCV_BUS_SLOTS];
 	u64 bar[PCV_BUS_SLOTS];
-} pcv_bus = {
-	.lock = __SPIN_LOCK_UNLOCKED(pcv_bus.lock),
+} pcv_bus_state = {
+	.lock = __SPIN_LOCK_UNLOCKED(pcv_bus_state.lock),
 };
 
 static bool pcv_bus_present(struct pci_bus *bus, unsigned int devfn)
 {
 	return bus->number == PCV_BUS_NUMBER && !PCI_FUNC(devfn) &&
-	       pcv_bus.slots & BIT(PCI_SLOT(devfn));
+	       pcv_bus_state.slots & BIT(PCI_SLOT(devfn));
 }
 
 /* One aligned 32-bit register; what is not listed reads as 0. */
@@ -53,24 +53,24 @@ static u32 pcv_bus_register(unsigned int slot, int where)
 	case PCI_SUBSYSTEM_VENDOR_ID:
 		return PCV_BUS_DEVICE << 16 | PCV_BUS_VENDOR;
 	case PCI_COMMAND:
-		return pcv_bus.command[slot];
+		return pcv_bus_state.command[slot];
 	case PCI_CLASS_REVISION:
 		return PCI_CLASS_BRIDGE_OTHER << 16;
 	case PCV_BUS_BAR_OFFSET:
-		return lower_32_bits(pcv_bus.bar[slot]) | PCV_BUS_BAR_FLAGS;
+		return lower_32_bits(pcv_bus_state.bar[slot]) | PCV_BUS_BAR_FLAGS;
 	case PCV_BUS_BAR_OFFSET + 4:
-		return upper_32_bits(pcv_bus.bar[slot]);
+		return upper_32_bits(pcv_bus_state.bar[slot]);
 	}
 	return 0;
 }
 
 static void pcv_bus_set_register(unsigned int slot, int where, u32 val)
 {
-	u64 *bar = &pcv_bus.bar[slot];
+	u64 *bar = &pcv_bus_state.bar[slot];
 
 	switch (where) {
 	case PCI_COMMAND:
-		pcv_bus.command[slot] = val & PCV_BUS_COMMAND_BITS;
+		pcv_bus_state.command[slot] = val & PCV_BUS_COMMAND_BITS;
 		break;
 	case PCV_BUS_BAR_OFFSET:
 		*bar = (*bar & ~0xffffffffULL) | val;
@@ -80,7 +80,7 @@ static void pcv_bus_set_register(unsigned int slot, int where, u32 val)
 		break;
 	}
 	/* The bits below the size are not there: that is how it is sized. */
-	*bar &= ~(pcv_bus.bar_bytes - 1);
+	*bar &= ~(pcv_bus_state.bar_bytes - 1);
 }
 
 static u32 pcv_bus_lanes(int where, int size)
@@ -97,9 +97,9 @@ static int pcv_bus_read(struct pci_bus *bus, unsigned int devfn, int where,
 	if (!pcv_bus_present(bus, devfn))
 		return PCIBIOS_DEVICE_NOT_FOUND;
 
-	spin_lock_irqsave(&pcv_bus.lock, flags);
+	spin_lock_irqsave(&pcv_bus_state.lock, flags);
 	reg = pcv_bus_register(PCI_SLOT(devfn), where & ~3);
-	spin_unlock_irqrestore(&pcv_bus.lock, flags);
+	spin_unlock_irqrestore(&pcv_bus_state.lock, flags);
 	*val = (reg & pcv_bus_lanes(where, size)) >> 8 * (where & 3);
 	return PCIBIOS_SUCCESSFUL;
 }
@@ -115,11 +115,11 @@ static int pcv_bus_write(struct pci_bus *bus, unsigned int devfn, int where,
 	if (!pcv_bus_present(bus, devfn))
 		return PCIBIOS_DEVICE_NOT_FOUND;
 
-	spin_lock_irqsave(&pcv_bus.lock, flags);
+	spin_lock_irqsave(&pcv_bus_state.lock, flags);
 	reg = pcv_bus_register(slot, where & ~3) & ~lanes;
 	reg |= (val << 8 * (where & 3)) & lanes;
 	pcv_bus_set_register(slot, where & ~3, reg);
-	spin_unlock_irqrestore(&pcv_bus.lock, flags);
+	spin_unlock_irqrestore(&pcv_bus_state.lock, flags);
 	return PCIBIOS_SUCCESSFUL;
 }
 
@@ -137,17 +137,17 @@ int pcv_bus_init(u32 slots, u64 bar_bytes, struct resource *bars)
 	if (!bridge)
 		return -ENOMEM;
 
-	pcv_bus.bridge = bridge;
-	pcv_bus.slots = slots;
-	pcv_bus.bar_bytes = bar_bytes;
-	pcv_bus.numbers = (struct resource) {
+	pcv_bus_state.bridge = bridge;
+	pcv_bus_state.slots = slots;
+	pcv_bus_state.bar_bytes = bar_bytes;
+	pcv_bus_state.numbers = (struct resource) {
 		.name	= "pcv bus",
 		.start	= PCV_BUS_NUMBER,
 		.end	= PCV_BUS_NUMBER,
 		.flags	= IORESOURCE_BUS,
 	};
 	pci_add_resource(&bridge->windows, bars);
-	pci_add_resource(&bridge->windows, &pcv_bus.numbers);
+	pci_add_resource(&bridge->windows, &pcv_bus_state.numbers);
 	bridge->busnr = PCV_BUS_NUMBER;
 	bridge->ops = &pcv_bus_ops;
 
@@ -162,7 +162,8 @@ int pcv_bus_init(u32 slots, u64 bar_bytes, struct resource *bars)
 void pcv_bus_exit(void)
 {
 	pci_lock_rescan_remove();
-	pci_stop_root_bus(pcv_bus.bridge->bus);
-	pci_remove_root_bus(pcv_bus.bridge->bus);
+	pci_stop_root_bus(pcv_bus_state.bridge->bus);
+	pci_remove_root_bus(pcv_bus_state.bridge->bus);
 	pci_unlock_rescan_remove();
+	pci_free_host_bridge(pcv_bus_state.bridge);
 }

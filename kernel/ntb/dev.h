@@ -30,9 +30,10 @@
  *
  * A peer that restarts always causes a link event with the link down, at least
  * PCV_NTB_TRAIN_MS before the one with the link up, and does not itself see the
- * link up before that. Link events are delivered in softirq context, never from within a call that a
- * client made. ntb_link_is_up() inside the callback tells which of them it is;
- * a client that only queries from a work item may miss a short down.
+ * link up before that. Link events are delivered in softirq context, never from
+ * within a call that a client made. ntb_link_is_up() inside the callback tells
+ * which of them it is; a client that only queries from a work item may miss a
+ * short down.
  *
  * Doorbells start masked. A doorbell that is pending when it is unmasked causes
  * an event, as level-triggered interrupts do. While the link is down there are
@@ -89,7 +90,7 @@ struct pcv_ntb_access {
  * @link:	this node's link word
  * @seen:	the peer's link word that has been acted upon; 0 if it is gone
  * @peer_link:	the peer's link word as last read
- * @peer_ack:	the peer's acknowledgement as last read
+ * @peer_ack:	the peer's &pcv_shm_port.ack as last read
  * @lost_gen:	generation of the peer whose end was noticed by other means
  * @direct:	translations handed out as direct addresses, 0 if not
  * @db_mask:	masked doorbells
@@ -111,7 +112,7 @@ struct pcv_ntb_dev {
 	phys_addr_t bar;
 	resource_size_t window_bytes;
 
-	spinlock_t lock;
+	spinlock_t lock; /* guards what follows, see above */
 	u64 link;
 	u64 seen;
 	u64 peer_link;

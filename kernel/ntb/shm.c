@@ -20,9 +20,9 @@
 /* The bit operations take longs; on a 64-bit kernel a register is one. */
 static_assert(BITS_PER_LONG == 64);
 
-static volatile unsigned long *pcv_shm_bits(__le64 *reg)
+static unsigned long *pcv_shm_bits(__le64 *reg)
 {
-	return (volatile unsigned long __force *)reg;
+	return (unsigned long __force *)reg;
 }
 
 u64 pcv_shm_reset(struct pcv_shm_port *port)

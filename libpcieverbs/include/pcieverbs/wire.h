@@ -126,7 +126,7 @@ _Static_assert(sizeof(struct pcv_ctl) == 128, "ctl layout");
 /* Offsets in every aperture. Above PCV_RING_OFFSET its owner decides. */
 #define PCV_HELLO_OFFSET	0
 #define PCV_CTL_OFFSET		1024
-#define PCV_ALIVE_OFFSET	2048	/* __le32: counts up while the writer lives, 0: it has left */
+#define PCV_ALIVE_OFFSET	2048	/* __le32: counts up while the writer lives, 0: it left */
 #define PCV_RING_OFFSET		4096
 #define PCV_APERTURE_MIN	(1u << 20)
 
@@ -186,7 +186,7 @@ enum pcv_rc_op {
 	PCV_RC_ACK = 16,	/* everything up to ssn that is not READ or atomic is done */
 	PCV_RC_NAK,		/* ssn ended with status; the queue pair is in error */
 	PCV_RC_RNR,		/* ssn found no receive; imm = timer code; send again from ssn */
-	PCV_RC_RESUME,		/* a receive was posted: no need to wait for the timer */
+	PCV_RC_RESUME,		/* send again from ssn, now: what was put off can go on */
 	PCV_RC_READ_DATA,	/* part of the answer to READ ssn */
 	PCV_RC_ATOMIC_DATA,	/* answer to an atomic: payload __le64 original value */
 };
