@@ -9,7 +9,6 @@
 #include <rdma/uverbs_ioctl.h>
 
 #include "dev.h"
-#include "netdev.h"
 #include "verbs.h"
 
 MODULE_IMPORT_NS(DMA_BUF);

@@ -19,8 +19,10 @@
  * credit or armed word of a former life can be taken for news.
  *
  * Who can still write to an aperture that is being freed: nobody. Its
- * translation is cleared first, and the other side is given PCV_STALE_MS to
- * show that it has let go, for bridges whose translations cannot be cleared.
+ * translation is cleared, and the other side has shown another generation, or
+ * the NTB link is down. Not every bridge can take a translation away from a
+ * side that has stopped in the middle of a store and may go on at any time:
+ * if that side does not answer, the memory is not used again.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -636,22 +638,24 @@ err_free:
 	return err;
 }
 
-/* The other side shows that it no longer uses what this life gave it, or is given up. */
-static void pcv_link_wait_released(struct pcv_link *link)
+/*
+ * Wait until the other side shows that it no longer uses what this life gave
+ * it. Return: false if it does not.
+ */
+static bool pcv_link_released(struct pcv_link *link)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(PCV_STALE_MS);
 	bool refused;
 
 	if (!link->stale_generation)
-		return;
+		return true;
 	while ((ntb_link_is_up(link->pn->ntb, NULL, NULL) & BIT_ULL(link->pidx)) &&
 	       pcv_link_peer_generation(link, &refused) == link->stale_generation) {
-		if (time_after(jiffies, end)) {
-			dev_warn(pcv_link_dev(link), "the other side does not let go\n");
-			return;
-		}
+		if (time_after(jiffies, end))
+			return false;
 		msleep(PCV_BRINGUP_MIN_MS);
 	}
+	return true;
 }
 
 static void pcv_ntb_remove(struct ntb_client *client, struct ntb_dev *ntb)
@@ -676,8 +680,13 @@ static void pcv_ntb_remove(struct ntb_client *client, struct ntb_dev *ntb)
 		pcv_link_withdraw(link, 0);
 	}
 	for (i = 0; i < pn->count; i++) {
-		pcv_link_wait_released(&pn->link[i]);
-		pcv_aperture_free(&pn->link[i].aperture);
+		link = &pn->link[i];
+		if (pcv_link_released(link))
+			pcv_aperture_free(&link->aperture);
+		else
+			dev_warn(pcv_link_dev(link),
+				 "the other side does not let go: %llu KiB stay with it\n",
+				 link->aperture.bytes >> 10);
 	}
 	ntb_link_disable(ntb);
 	kfree(pn);

@@ -193,7 +193,8 @@ static int post_one_recv(struct pcv_qp *qp, const struct ib_recv_wr *wr)
 
 	if (wr->num_sge < 0 || wr->num_sge > rq->max_sge)
 		return -EINVAL;
-	if (sh->rq_tail - READ_ONCE(rq->next) >= rq->count)
+	/* PCV(qp_rq_room:B) pairs with qp_rq_room:A: what is taken has been read. */
+	if (sh->rq_tail - pcv_cpu_load_acquire(&rq->next) >= rq->count)
 		return -ENOMEM;
 	rwqe = rq->queue + (sh->rq_tail & (rq->count - 1)) * rq->stride;
 	sge = (void *)rwqe + PCV_RWQE_BYTES;

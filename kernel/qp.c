@@ -28,7 +28,7 @@ void pcv_qp_put(struct pcv_qp *qp)
 void pcv_qp_kick_set(struct pcv_qp *qp, u32 bits)
 {
 	atomic_or(bits, (atomic_t *)&qp->shared->kick);
-	/* The bit is out before the caller looks again. */
+	/* PCV(qp_kick:B) pairs with qp_kick:A: the bit is out before the caller looks again. */
 	pcv_cpu_mb();
 }
 

@@ -28,7 +28,7 @@ int pcv_recv_claim(struct pcv_qp *qp, struct pcv_recv *recv)
 	if (err)
 		return err;
 	recv->index = rq->next;
-	/* A kernel poster takes the slot again once it sees this. */
+	/* PCV(qp_rq_room:A) pairs with qp_rq_room:B: read before a kernel poster fills it again. */
 	pcv_cpu_store_release(&rq->next, rq->next + 1);
 	return 1;
 }

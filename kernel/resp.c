@@ -588,6 +588,7 @@ void pcv_resp_kick(struct pcv_qp *qp)
 	if (READ_ONCE(qp->state) == IB_QPS_ERR) {
 		flush_locked(qp);
 	} else if (rq->rnr_sent && !qp->ib.srq &&
+		   /* PCV(qp_rq_tail:B) pairs with qp_rq_tail:A: only looked at here. */
 		   pcv_cpu_load_acquire(&qp->shared->rq_tail) != rq->next) {
 		pcv_qp_kick_clear(qp, PCV_KICK_RECV);
 		if (!rq->rnr_due)

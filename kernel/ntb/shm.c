@@ -11,11 +11,7 @@
 #include "shm.h"
 
 /* Bit operations count in native longs; the registers are little-endian. */
-#ifdef __BIG_ENDIAN
-#define PCV_SHM_BIT(nr)	((nr) ^ (BITS_PER_LONG - 8))
-#else
-#define PCV_SHM_BIT(nr)	(nr)
-#endif
+#define PCV_SHM_BIT(nr)	((nr) ^ (IS_ENABLED(CONFIG_CPU_BIG_ENDIAN) ? BITS_PER_LONG - 8 : 0))
 
 /* The bit operations take longs; on a 64-bit kernel a register is one. */
 static_assert(BITS_PER_LONG == 64);
