@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 
 #include "dev.h"
+#include "resp.h"
 
 static void owe(struct pcv_qp *qp)
 {
@@ -26,8 +27,7 @@ static void owe(struct pcv_qp *qp)
 	spin_unlock_bh(&dev->owes_lock);
 }
 
-/* Refuse the expected request: the requester learns why, the queue pair ends. */
-static void nak(struct pcv_qp *qp, u32 ssn, u8 status)
+void pcv_resp_nak(struct pcv_qp *qp, u32 ssn, u8 status)
 {
 	qp->rq.nak_due = true;
 	qp->rq.nak_ssn = ssn;
@@ -82,7 +82,7 @@ static bool claim(struct pcv_qp *qp, u32 ssn)
 	}
 	/* The process wrote what cannot be a receive. */
 	pcv_qp_event(qp, IB_EVENT_QP_FATAL);
-	nak(qp, ssn, PCV_ST_REM_OP);
+	pcv_resp_nak(qp, ssn, PCV_ST_REM_OP);
 	return false;
 }
 
@@ -139,7 +139,7 @@ static bool do_send(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struc
 		return false;
 	if (msg_len > rq->recv.length) {
 		recv_error(qp, PCV_WC_LOC_LEN_ERR);
-		nak(qp, ssn, PCV_ST_REM_INV_REQ);
+		pcv_resp_nak(qp, ssn, PCV_ST_REM_INV_REQ);
 		return false;
 	}
 	if (only && rx->len <= PCV_LINE_PAYLOAD && !(hdr->flags & PCV_RC_INVALIDATE) &&
@@ -155,14 +155,14 @@ static bool do_send(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struc
 	}
 	if (pcv_recv_scatter(qp, &rq->recv, offset, rx->data, rx->len)) {
 		recv_error(qp, PCV_WC_LOC_PROT_ERR);
-		nak(qp, ssn, PCV_ST_REM_OP);
+		pcv_resp_nak(qp, ssn, PCV_ST_REM_OP);
 		return false;
 	}
 	if (hdr->flags & PCV_RC_LAST) {
 		if ((hdr->flags & PCV_RC_INVALIDATE) &&
 		    !pcv_mr_invalidate(qp, pcv_le32(hdr->imm))) {
 			recv_error(qp, PCV_WC_MW_BIND_ERR);
-			nak(qp, ssn, PCV_ST_REM_ACCESS);
+			pcv_resp_nak(qp, ssn, PCV_ST_REM_ACCESS);
 			return false;
 		}
 		recv_done(qp, hdr, msg_len, PCV_RX_OP_RECV);
@@ -177,7 +177,7 @@ static bool do_write(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const stru
 	struct pcv_mr *mr;
 
 	if (!(qp->attr.qp_access_flags & IB_ACCESS_REMOTE_WRITE)) {
-		nak(qp, ssn, PCV_ST_REM_INV_REQ);
+		pcv_resp_nak(qp, ssn, PCV_ST_REM_INV_REQ);
 		return false;
 	}
 	if (msg_len) {
@@ -185,7 +185,7 @@ static bool do_write(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const stru
 		mr = pcv_mr_get(qp, pcv_le32(hdr->rkey), va, msg_len - offset,
 				IB_ACCESS_REMOTE_WRITE, true);
 		if (!mr) {
-			nak(qp, ssn, PCV_ST_REM_ACCESS);
+			pcv_resp_nak(qp, ssn, PCV_ST_REM_ACCESS);
 			return false;
 		}
 		/* Immediate data without a receive must not write twice: look for one first. */
@@ -210,7 +210,7 @@ static struct pcv_read_job *job_add(struct pcv_qp *qp, u32 ssn)
 
 	if (rq->job_tail - rq->job_head == rq->job_count) {
 		/* More at once than was agreed on. */
-		nak(qp, ssn, PCV_ST_REM_INV_REQ);
+		pcv_resp_nak(qp, ssn, PCV_ST_REM_INV_REQ);
 		return NULL;
 	}
 	job = &rq->job[rq->job_tail % rq->job_count];
@@ -225,14 +225,14 @@ static bool do_read(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, u32 ssn, u3
 	struct pcv_mr *mr;
 
 	if (!(qp->attr.qp_access_flags & IB_ACCESS_REMOTE_READ)) {
-		nak(qp, ssn, PCV_ST_REM_INV_REQ);
+		pcv_resp_nak(qp, ssn, PCV_ST_REM_INV_REQ);
 		return false;
 	}
 	if (msg_len) {
 		mr = pcv_mr_get(qp, pcv_le32(hdr->rkey), pcv_le64(hdr->va), msg_len,
 				IB_ACCESS_REMOTE_READ, true);
 		if (!mr) {
-			nak(qp, ssn, PCV_ST_REM_ACCESS);
+			pcv_resp_nak(qp, ssn, PCV_ST_REM_ACCESS);
 			return false;
 		}
 		/* Held again piece by piece: a READ must not keep memory registered. */
@@ -258,13 +258,13 @@ static bool do_atomic(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const str
 
 	if (!(qp->attr.qp_access_flags & IB_ACCESS_REMOTE_ATOMIC) ||
 	    rx->len != sizeof(operand) || va % sizeof(u64)) {
-		nak(qp, ssn, PCV_ST_REM_INV_REQ);
+		pcv_resp_nak(qp, ssn, PCV_ST_REM_INV_REQ);
 		return false;
 	}
 	memcpy(operand, rx->data, sizeof(operand));
 	mr = pcv_mr_get(qp, pcv_le32(hdr->rkey), va, sizeof(u64), IB_ACCESS_REMOTE_ATOMIC, true);
 	if (!mr) {
-		nak(qp, ssn, PCV_ST_REM_ACCESS);
+		pcv_resp_nak(qp, ssn, PCV_ST_REM_ACCESS);
 		return false;
 	}
 	job = job_add(qp, ssn);
@@ -296,8 +296,6 @@ static bool in_sequence(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, u32 len
 	return !!(hdr->flags & PCV_RC_LAST) == (offset + len == msg_len);
 }
 
-static int pump_jobs(struct pcv_qp *qp);
-
 /*
  * A READ sees memory as it is before the requests that follow it: its answer
  * is on its way before they are executed. Where the channel has no room for it
@@ -307,7 +305,7 @@ static bool after_reads(struct pcv_qp *qp)
 {
 	struct pcv_rq *rq = &qp->rq;
 
-	if (rq->job_head == rq->job_tail || !pump_jobs(qp))
+	if (rq->job_head == rq->job_tail || !pcv_resp_answer_reads(qp))
 		return !rq->nak_due;
 	rq->put_off = true;
 	return false;
@@ -326,7 +324,7 @@ static void request(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struc
 		return;
 	}
 	if (!in_sequence(qp, hdr, rx->len)) {
-		nak(qp, ssn, PCV_ST_REM_INV_REQ);
+		pcv_resp_nak(qp, ssn, PCV_ST_REM_INV_REQ);
 		return;
 	}
 	if (hdr->flags & PCV_RC_FIRST) {
@@ -356,7 +354,7 @@ static void request(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struc
 		ok = do_atomic(qp, hdr, rx, ssn);
 		break;
 	default:
-		nak(qp, ssn, PCV_ST_REM_INV_REQ);
+		pcv_resp_nak(qp, ssn, PCV_ST_REM_INV_REQ);
 		return;
 	}
 	if (!ok)
@@ -381,162 +379,6 @@ void pcv_resp_request(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const str
 		request(qp, hdr, rx);
 	spin_unlock_bh(&qp->rq.lock);
 	owe(qp);
-}
-
-/* --- answers --------------------------------------------------------------------- */
-
-/* Return: 0; -EAGAIN when there was no room and the waiter is set; -ENOTCONN. */
-static int answer(struct pcv_qp *qp, struct pcv_rc_hdr *hdr, u32 plen)
-{
-	int err;
-
-	hdr->dst_qpn = pcv_to_le32(qp->dst_qpn);
-	hdr->src_qpn = pcv_to_le32(qp->ib.qp_num);
-	do {
-		err = pcv_peer_tx_begin(qp->peer, &qp->rq.tx, PCV_VC_RESPONSE, PCV_MSG_RC_RESP,
-					hdr, plen);
-	} while (err == -EAGAIN &&
-		 !pcv_peer_tx_wait(qp->peer, PCV_VC_RESPONSE, &qp->rq.waiter) &&
-		 pcv_peer_is_up(qp->peer));
-	return err;
-}
-
-static int answer_short(struct pcv_qp *qp, u8 op, u32 ssn, u16 status, u32 imm)
-{
-	struct pcv_rc_hdr hdr = {
-		.op = op,
-		.ssn = pcv_to_le32(ssn),
-		.status = pcv_to_le16(status),
-		.imm = pcv_to_le32(imm),
-	};
-	int err = answer(qp, &hdr, 0);
-
-	if (!err)
-		pcv_peer_tx_end(&qp->rq.tx);
-	return err;
-}
-
-static int answer_atomic(struct pcv_qp *qp, struct pcv_read_job *job)
-{
-	__le64 value = pcv_to_le64(job->value);
-	struct pcv_rc_hdr hdr = {
-		.op = PCV_RC_ATOMIC_DATA,
-		.flags = PCV_RC_FIRST | PCV_RC_LAST,
-		.ssn = pcv_to_le32(job->ssn),
-		.msg_len = pcv_to_le32(sizeof(value)),
-	};
-	int err = answer(qp, &hdr, sizeof(value));
-
-	if (err)
-		return err;
-	pcv_peer_tx_copy(&qp->rq.tx, &value, sizeof(value));
-	pcv_peer_tx_end(&qp->rq.tx);
-	return 0;
-}
-
-/* One piece of a READ. Return: as answer(); 1 if the memory is no longer there. */
-static int answer_read(struct pcv_qp *qp, struct pcv_read_job *job)
-{
-	u32 seg = min_t(u32, job->len - job->sent, PCV_SEG_MAX);
-	struct pcv_rc_hdr hdr = {
-		.op = PCV_RC_READ_DATA,
-		.ssn = pcv_to_le32(job->ssn),
-		.msg_len = pcv_to_le32(job->len),
-		.seg_offset = pcv_to_le32(job->sent),
-	};
-	struct pcv_mr *mr = NULL;
-	int err;
-
-	if (seg) {
-		mr = pcv_mr_get(qp, job->rkey, job->va + job->sent, seg, IB_ACCESS_REMOTE_READ,
-				true);
-		if (!mr)
-			return 1;
-	}
-	err = answer(qp, &hdr, seg);
-	if (!err) {
-		if (seg)
-			pcv_mr_send(mr, job->va + job->sent, &qp->rq.tx, seg);
-		pcv_peer_tx_end(&qp->rq.tx);
-		job->sent += seg;
-	}
-	pcv_mr_put(mr);
-	return err;
-}
-
-/* Answer READs and atomics in the order they came. Return: 0 when there are none left. */
-static int pump_jobs(struct pcv_qp *qp)
-{
-	struct pcv_rq *rq = &qp->rq;
-	int err;
-
-	while (rq->job_head != rq->job_tail) {
-		struct pcv_read_job *job = &rq->job[rq->job_head % rq->job_count];
-
-		if (job->atomic) {
-			err = answer_atomic(qp, job);
-		} else {
-			do {
-				err = answer_read(qp, job);
-			} while (!err && job->sent != job->len);
-		}
-		if (err == 1) {
-			rq->job_tail = rq->job_head;
-			nak(qp, job->ssn, PCV_ST_REM_ACCESS);
-			return 0;
-		}
-		if (err)
-			return err;
-		rq->job_head++;
-	}
-	return 0;
-}
-
-void pcv_resp_pump(struct pcv_qp *qp)
-{
-	struct pcv_rq *rq = &qp->rq;
-
-	spin_lock_bh(&rq->lock);
-	if (!qp->peer || READ_ONCE(qp->state) == IB_QPS_RESET)
-		goto out;
-	if (pump_jobs(qp))
-		goto out;
-	if (rq->put_off) {
-		rq->put_off = false;
-		rq->resume_due = true;
-	}
-	if (rq->nak_due) {
-		if (answer_short(qp, PCV_RC_NAK, rq->nak_ssn, rq->nak_status, 0))
-			goto out;
-		rq->nak_due = false;
-		rq->ack_due = false;
-	}
-	if (rq->rnr_due) {
-		if (answer_short(qp, PCV_RC_RNR, rq->expected, 0, qp->attr.min_rnr_timer))
-			goto out;
-		rq->rnr_due = false;
-		/* It acknowledges what came before. */
-		rq->ack_due = false;
-	}
-	if (rq->resume_due) {
-		if (answer_short(qp, PCV_RC_RESUME, rq->expected, 0, 0))
-			goto out;
-		rq->resume_due = false;
-	}
-	if (rq->ack_due) {
-		if (answer_short(qp, PCV_RC_ACK, rq->expected - 1, 0, 0))
-			goto out;
-		rq->ack_due = false;
-	}
-out:
-	spin_unlock_bh(&rq->lock);
-}
-
-void pcv_resp_waiter(struct pcv_tx_waiter *w)
-{
-	struct pcv_qp *qp = container_of(w, struct pcv_qp, rq.waiter);
-
-	pcv_resp_pump(qp);
 }
 
 /* --- what does not come from the peer ------------------------------------------------ */
