@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* Polling: from the ends of work requests to work completions. */
+#include "provider.h"
+
+_Static_assert((int)IBV_WC_WR_FLUSH_ERR == PCV_WC_WR_FLUSH_ERR &&
+	       (int)IBV_WC_RNR_RETRY_EXC_ERR == PCV_WC_RNR_RETRY_EXC_ERR &&
+	       (int)IBV_WC_GENERAL_ERR == PCV_WC_GENERAL_ERR, "one numbering of statuses");
+
+static int pcv_sq_poll(struct pcv_qp *qp, int n, struct ibv_wc *wc)
+{
+	struct pcv_sq *sq = &qp->sq;
+	struct pcv_sq_slot *slot;
+	struct pcv_scqe *end;
+	uint32_t head = sq->head;
+	uint32_t done, status;
+	int got = 0;
+
+	/*
+	 * PCV(qp_sq_done:B) pairs with qp_sq_done:A
+	 * The kernel wrote how they ended before it counted them.
+	 */
+	done = pcv_cpu_load_acquire(&qp->shared->sq_done);
+	if (done == head)
+		return 0;
+	if (done - head > PCV_LOAD(&sq->tail) - head) {
+		pcv_qp_break(qp, PCV_BREAK_SEND_COUNT);
+		return 0;
+	}
+
+	while (head != done && got < n) {
+		slot = &sq->slot[head & (sq->count - 1)];
+		end = &sq->done[head & (sq->count - 1)];
+		status = PCV_LOAD(&end->status);
+		if (status > PCV_WC_GENERAL_ERR) {
+			pcv_qp_break(qp, PCV_BREAK_SEND_STATUS);
+			break;
+		}
+		head++;
+		if (status == PCV_WC_SUCCESS && !slot->signaled)
+			continue;
+		pcv_wc_fill(wc, qp, slot->wr_id, status, status);
+		wc->opcode = (enum ibv_wc_opcode)slot->wc_opcode;
+		wc->byte_len = PCV_LOAD(&end->byte_len);
+		wc++;
+		got++;
+	}
+	/*
+	 * PCV(qp_sq_room:A) pairs with qp_sq_room:B
+	 * The slots have been read before they are given back.
+	 */
+	pcv_cpu_store_release(&sq->head, head);
+	return got;
+}
+
+/* A broken queue pair's sends end here, not in the kernel. */
+static int pcv_sq_abandon(struct pcv_qp *qp, int n, struct ibv_wc *wc)
+{
+	struct pcv_sq *sq = &qp->sq;
+	struct pcv_sq_slot *slot;
+	int got = 0;
+
+	while (got < n && sq->head != PCV_LOAD(&sq->tail)) {
+		slot = &sq->slot[sq->head & (sq->count - 1)];
+		pcv_wc_fill(wc, qp, slot->wr_id, PCV_WC_FATAL_ERR, (uint32_t)qp->why);
+		wc->opcode = (enum ibv_wc_opcode)slot->wc_opcode;
+		PCV_STORE(&sq->head, sq->head + 1);
+		wc++;
+		got++;
+	}
+	return got;
+}
+
+/* Nor do its receives; those of a shared queue belong to its other users. */
+static int pcv_rq_abandon(struct pcv_qp *qp, int n, struct ibv_wc *wc)
+{
+	struct pcv_rq *rq = &qp->rq;
+	int got = 0;
+
+	while (got < n && rq->head != PCV_LOAD(&rq->tail)) {
+		pcv_wc_fill(wc, qp, rq->slot[rq->head & (rq->count - 1)].wr_id, PCV_WC_FATAL_ERR,
+			    (uint32_t)qp->why);
+		wc->opcode = IBV_WC_RECV;
+		PCV_STORE(&rq->head, rq->head + 1);
+		wc++;
+		got++;
+	}
+	return got;
+}
+
+static bool pcv_qp_sound(const struct pcv_qp *qp)
+{
+	return PCV_LOAD(&qp->health) == PCV_QP_SOUND;
+}
+
+/*
+ * Look into one queue pair. @more says whether it is worth another look
+ * without a new hint.
+ */
+static int pcv_qp_visit(struct pcv_cq_link *link, int n, struct ibv_wc *wc, bool *more)
+{
+	struct pcv_qp *qp = link->qp;
+	bool stuck = false;
+	bool recv_first;
+	int health;
+	int got = 0;
+
+	*more = false;
+	/*
+	 * PCV(qp_health:B) pairs with qp_health:A
+	 * Once it is broken the kernel has let go of what was outstanding.
+	 */
+	health = pcv_cpu_load_acquire(&qp->health);
+	if (health == PCV_QP_BREAKING)
+		return 0;
+	if (health == PCV_QP_BROKEN) {
+		if (link->roles & PCV_CQ_SEND)
+			got = pcv_sq_abandon(qp, n, wc);
+		if (link->roles & PCV_CQ_RECV)
+			got += pcv_rq_abandon(qp, n - got, wc + got);
+		*more = got == n;
+		return got;
+	}
+
+	/* Neither side may keep the other from being reported: they take turns. */
+	recv_first = link->recv_first;
+	link->recv_first = !recv_first;
+	if (recv_first && link->roles & PCV_CQ_RECV)
+		got = pcv_rx_poll(qp, n, wc, &stuck);
+	if (got < n && link->roles & PCV_CQ_SEND && pcv_qp_sound(qp))
+		got += pcv_sq_poll(qp, n - got, wc + got);
+	if (got < n && !recv_first && link->roles & PCV_CQ_RECV && pcv_qp_sound(qp))
+		got += pcv_rx_poll(qp, n - got, wc + got, &stuck);
+	*more = got == n || stuck;
+	return got;
+}
+
+int pcv_cq_poll_locked(struct pcv_cq *cq, int n, struct ibv_wc *wc)
+{
+	struct pcv_cq_link *link;
+	unsigned int idle = 0;
+	int got = 0;
+	int budget, r;
+	bool more;
+
+	pcv_cq_hints_take(cq);
+	while (got < n && idle < cq->active_count) {
+		link = cq->active;
+		budget = n - got < PCV_VISIT ? n - got : PCV_VISIT;
+		r = pcv_qp_visit(link, budget, wc + got, &more);
+		got += r;
+		if (!more) {
+			pcv_cq_link_stop(cq, link);
+			continue;
+		}
+		idle = r ? 0 : idle + 1;
+		cq->active = link->after;
+	}
+	return got;
+}
+
+int pcv_cq_poll(struct ibv_cq *ibcq, int n, struct ibv_wc *wc)
+{
+	struct pcv_cq *cq = pcv_cq(ibcq);
+	int got;
+
+	if (!PCV_LOAD(&cq->shared->summary) && !PCV_LOAD(&cq->active_count))
+		return 0;
+	pthread_spin_lock(&cq->lock);
+	got = pcv_cq_poll_locked(cq, n, wc);
+	pthread_spin_unlock(&cq->lock);
+	return got;
+}
