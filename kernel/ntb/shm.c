@@ -150,6 +150,11 @@ bool pcv_shm_kick_set(struct pcv_shm_port *port)
 	return !sync_test_and_set_bit(PCV_SHM_BIT(0), pcv_shm_bits(&port->kick));
 }
 
+bool pcv_shm_kick_pending(const struct pcv_shm_port *port)
+{
+	return pcv_shm_load(&port->kick) & 1;
+}
+
 void pcv_shm_kick_clear(struct pcv_shm_port *port)
 {
 	pcv_shm_store(&port->kick, 0);

@@ -193,6 +193,14 @@ u64 pcv_shm_db_mask(struct pcv_shm_port *port, u64 mask);
 bool pcv_shm_kick_set(struct pcv_shm_port *port);
 
 /**
+ * pcv_shm_kick_pending() - has the owner yet to see a wake-up
+ * @port:	the peer's port
+ *
+ * Return: true if so.
+ */
+bool pcv_shm_kick_pending(const struct pcv_shm_port *port);
+
+/**
  * pcv_shm_kick_clear() - a wake-up has been received
  * @port:	a port that this node owns
  *

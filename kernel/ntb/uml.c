@@ -23,6 +23,7 @@
 
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
+#include <linux/hrtimer.h>
 #include <linux/io.h>
 #include <linux/log2.h>
 #include <linux/module.h>
@@ -39,6 +40,15 @@
 
 /* Far above UML's memory, and I/O memory, and the bus that UML itself has. */
 #define PCV_UML_BARS	0x10000000000ULL
+
+/*
+ * UML can sleep through a wake-up: when the signal comes after its idle loop
+ * has looked for work and before it suspends itself, the handler only takes a
+ * note, and nobody reads it until the next signal. So a wake-up that has not
+ * been seen is repeated, a few times, at intervals that double from here.
+ */
+#define PCV_UML_AGAIN_MS	1
+#define PCV_UML_AGAIN_MAX_MS	64
 
 static int node = -1;
 module_param(node, int, 0444);
@@ -68,6 +78,8 @@ MODULE_PARM_DESC(mw_size, "Size of a window's indirect range in bytes, a power o
  *		reader and cannot fail for want of one.
  * @irq:	interrupt of @rx_fd
  * @name:	of the interrupt
+ * @again:	repeats a wake-up; runs only after one was sent
+ * @again_ms:	its interval. A race for it is harmless.
  *
  * Lives while the driver is bound to @pdev.
  */
@@ -80,6 +92,8 @@ struct pcv_uml_peer {
 	int tx_fd;
 	int irq;
 	char name[16];
+	struct hrtimer again;
+	unsigned int again_ms;
 };
 
 /* The bridge page. Constant after module load. */
@@ -91,6 +105,24 @@ static void pcv_uml_kick(struct pcv_ntb_dev *nd)
 
 	/* A FIFO that is full holds what wakes the peer already. */
 	os_write_file(peer->tx_fd, "", 1);
+	WRITE_ONCE(peer->again_ms, PCV_UML_AGAIN_MS);
+	if (!hrtimer_is_queued(&peer->again))
+		hrtimer_start(&peer->again, ms_to_ktime(PCV_UML_AGAIN_MS),
+			      HRTIMER_MODE_REL);
+}
+
+static enum hrtimer_restart pcv_uml_again(struct hrtimer *timer)
+{
+	struct pcv_uml_peer *peer =
+		container_of(timer, struct pcv_uml_peer, again);
+	unsigned int ms = READ_ONCE(peer->again_ms);
+
+	if (!pcv_shm_kick_pending(peer->nd.there) || ms > PCV_UML_AGAIN_MAX_MS)
+		return HRTIMER_NORESTART;
+	os_write_file(peer->tx_fd, "", 1);
+	WRITE_ONCE(peer->again_ms, 2 * ms);
+	hrtimer_forward_now(timer, ms_to_ktime(ms));
+	return HRTIMER_RESTART;
 }
 
 static phys_addr_t pcv_uml_direct(struct pcv_ntb_dev *nd, u64 addr)
@@ -170,6 +202,8 @@ static int pcv_uml_start(struct pcv_uml_peer *peer)
 		goto err_close_rx;
 	}
 
+	hrtimer_init(&peer->again, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
+	peer->again.function = pcv_uml_again;
 	pcv_ntb_dev_init(&peer->nd, node < peer->number);
 	snprintf(peer->name, sizeof(peer->name), "ntb_uml.%u", peer->number);
 	peer->irq = um_request_irq(UM_IRQ_ALLOC, peer->rx_fd, IRQ_READ,
@@ -192,6 +226,7 @@ static int pcv_uml_start(struct pcv_uml_peer *peer)
 
 err_fini:
 	pcv_ntb_dev_fini(&peer->nd);
+	hrtimer_cancel(&peer->again);
 	os_close_file(peer->tx_fd);
 err_close_rx:
 	os_close_file(peer->rx_fd);
@@ -202,6 +237,7 @@ static void pcv_uml_stop(struct pcv_uml_peer *peer)
 {
 	um_free_irq(peer->irq, peer);
 	pcv_ntb_dev_fini(&peer->nd);
+	hrtimer_cancel(&peer->again);
 	os_close_file(peer->tx_fd);
 	os_close_file(peer->rx_fd);
 }
