@@ -230,7 +230,8 @@ int pcv_create_qp(struct ib_qp *ib, struct ib_qp_init_attr *init, struct ib_udat
 	sq->scqe = qp->region->mem + l.scqe_offset;
 	rq->queue = qp->region->mem + l.rq_offset;
 	if (qp->user)
-		pcv_ring_tx_init(&rq->ring, qp->region->mem + l.ring_offset, rq->ring_count, 1);
+		pcv_ring_tx_init(&rq->ring, qp->region->mem + l.ring_offset, rq->ring_count,
+				 PCV_RX_SEQ_BASE);
 
 	init->cap.max_send_wr = sq->count;
 	init->cap.max_send_sge = sq->max_sge;

@@ -468,7 +468,7 @@ void pcv_resp_reset(struct pcv_qp *qp)
 	WRITE_ONCE(qp->shared->ring_head, 0);
 	if (qp->user) {
 		memset(rq->ring.line, 0, (size_t)rq->ring_count * PCV_LINE_BYTES);
-		pcv_ring_tx_init(&rq->ring, rq->ring.line, rq->ring_count, 1);
+		pcv_ring_tx_init(&rq->ring, rq->ring.line, rq->ring_count, PCV_RX_SEQ_BASE);
 	}
 	pcv_qp_kick_clear(qp, PCV_KICK_RECV | PCV_KICK_RING);
 	spin_unlock_bh(&rq->lock);

@@ -112,8 +112,12 @@ int pcv_srq_claim(struct pcv_srq *srq, struct pcv_recv *recv)
 		left = tail - head;
 		if (!left)
 			return 0;
-		if (left > srq->count)
+		if (left > srq->count) {
+			/* Taken and posted between the two loads: the head is old. */
+			if (READ_ONCE(sh->head) != head)
+				continue;
 			return -EINVAL;
+		}
 		err = pcv_recv_read(recv, srq->queue + (head & (srq->count - 1)) * srq->stride,
 				    srq->max_sge);
 		/* PCV(srq_take:B) pairs with srq_take:A: the copy counts only if nobody took it. */
