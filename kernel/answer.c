@@ -152,6 +152,7 @@ void pcv_req_reset(struct pcv_qp *qp)
 	sq->una = 0;
 	sq->seg_offset = 0;
 	sq->reads = 0;
+	sq->skip = 0;
 	sq->stopped = false;
 	sq->rnr = false;
 	WRITE_ONCE(qp->shared->sq_tail, 0);

@@ -66,6 +66,15 @@ static inline void pcv_vm_flags_set(struct vm_area_struct *vma, unsigned long fl
 #endif
 }
 
+static inline void pcv_vm_flags_clear(struct vm_area_struct *vma, unsigned long flags)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+	vm_flags_clear(vma, flags);
+#else
+	vma->vm_flags &= ~flags;
+#endif
+}
+
 /**
  * pcv_dummy_netdev_alloc() - a net_device that only carries NAPI contexts
  */

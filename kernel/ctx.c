@@ -48,6 +48,31 @@ err_free_region:
 	return ERR_PTR(err);
 }
 
+/**
+ * pcv_region_lend() - let a process read memory of the device
+ * @mem: from vmalloc_user(), lives as long as the device
+ *
+ * Process context. Return: the region or an ERR_PTR.
+ */
+struct pcv_region *pcv_region_lend(struct ib_ucontext *ctx, void *mem, size_t bytes)
+{
+	struct pcv_region *region = kzalloc(sizeof(*region), GFP_KERNEL);
+	int err;
+
+	if (!region)
+		return ERR_PTR(-ENOMEM);
+	region->mem = mem;
+	region->bytes = PAGE_ALIGN(bytes);
+	region->borrowed = true;
+	err = rdma_user_mmap_entry_insert_range(ctx, &region->rdma, region->bytes, 1, U32_MAX);
+	if (err) {
+		kfree(region);
+		return ERR_PTR(err);
+	}
+	region->mapped = true;
+	return region;
+}
+
 /* The kernel will not touch the region again; a process may keep its mapping. */
 void pcv_region_destroy(struct pcv_region *region)
 {
@@ -70,7 +95,8 @@ void pcv_mmap_free(struct rdma_user_mmap_entry *entry)
 {
 	struct pcv_region *region = container_of(entry, struct pcv_region, rdma);
 
-	vfree(region->mem);
+	if (!region->borrowed)
+		vfree(region->mem);
 	kfree(region);
 }
 
@@ -90,8 +116,16 @@ int pcv_mmap(struct ib_ucontext *ib, struct vm_area_struct *vma)
 		err = -EINVAL;
 		goto out;
 	}
-	/* A child must not inherit queues: two processes would consume them. */
-	pcv_vm_flags_set(vma, VM_DONTCOPY);
+	if (region->borrowed) {
+		if (vma->vm_flags & VM_WRITE) {
+			err = -EPERM;
+			goto out;
+		}
+		pcv_vm_flags_clear(vma, VM_MAYWRITE);
+	} else {
+		/* A child must not inherit queues: two processes would consume them. */
+		pcv_vm_flags_set(vma, VM_DONTCOPY);
+	}
 	err = remap_vmalloc_range(vma, region->mem, 0);
 out:
 	/* The pages are counted one by one from here on. */
@@ -101,15 +135,27 @@ out:
 
 int pcv_alloc_ucontext(struct ib_ucontext *ib, struct ib_udata *udata)
 {
+	struct pcv_ucontext *ctx = container_of(ib, struct pcv_ucontext, ib);
 	struct pcv_alloc_ucontext_resp resp = { .max_inline = PCV_MAX_INLINE };
+	struct pcv_verbs *dev = to_verbs(ib->device);
+	int err;
 
 	if (udata->inlen && !ib_is_udata_cleared(udata, 0, udata->inlen))
 		return -EOPNOTSUPP;
-	return ib_copy_to_udata(udata, &resp, min(sizeof(resp), udata->outlen));
+	ctx->fabric = pcv_region_lend(ib, dev->fabric, sizeof(*dev->fabric));
+	if (IS_ERR(ctx->fabric))
+		return PTR_ERR(ctx->fabric);
+	resp.fabric_offset = pcv_region_offset(ctx->fabric);
+	resp.fabric_bytes = ctx->fabric->bytes;
+	err = ib_copy_to_udata(udata, &resp, min(sizeof(resp), udata->outlen));
+	if (err)
+		pcv_region_destroy(ctx->fabric);
+	return err;
 }
 
 void pcv_dealloc_ucontext(struct ib_ucontext *ib)
 {
+	pcv_region_destroy(container_of(ib, struct pcv_ucontext, ib)->fabric);
 }
 
 /* Having this lets the core take the objects of a living process away at unload. */

@@ -2,6 +2,7 @@
 /* The RDMA device: what it is and can do, and the way of messages to its queue pairs. */
 #include <linux/etherdevice.h>
 #include <linux/module.h>
+#include <linux/vmalloc.h>
 #include <net/addrconf.h>
 #include <rdma/ib_addr.h>
 #include <rdma/ib_mad.h>
@@ -15,6 +16,19 @@ MODULE_IMPORT_NS(DMA_BUF);
 
 /* The peers' messages need to find the device; there is one per host. */
 static struct pcv_verbs *the_device;
+
+/* --- the page that tells processes who is there --------------------------------------- */
+
+/* 1 to 0xbfff, the unicast LIDs (IBA vol. 1, 4.1.3); two nodes may share one by chance. */
+static u16 lid_of(const u8 *mac)
+{
+	return (mac[4] << 8 | mac[5]) % 0xbfff + 1;
+}
+
+static u64 fabric_node(const u8 *mac)
+{
+	return (u64)lid_of(mac) << 48 | ether_addr_to_u64(mac);
+}
 
 /* --- attributes ---------------------------------------------------------------- */
 
@@ -73,6 +87,7 @@ static int query_port(struct ib_device *ib, u32 port, struct ib_port_attr *attr)
 	attr->max_mtu = IB_MTU_4096;
 	attr->active_mtu = IB_MTU_4096;
 	attr->ip_gids = true;
+	attr->lid = lid_of(dev->ndev->dev_addr);
 	attr->gid_tbl_len = PCV_GID_TABLE;
 	attr->port_cap_flags = IB_PORT_CM_SUP;
 	attr->max_msg_sz = PCV_MAX_MSG;
@@ -203,8 +218,22 @@ static void client_rx_end(struct pcv_peer *peer)
 	}
 }
 
+/* One comes and goes at a time: the peers' up and down are serialised. */
+static void fabric_change(struct pcv_verbs *dev, u64 from, u64 to)
+{
+	int i;
+
+	for (i = 0; i < PCV_FABRIC_NODES; i++) {
+		if (READ_ONCE(dev->fabric->node[i]) == from) {
+			WRITE_ONCE(dev->fabric->node[i], to);
+			return;
+		}
+	}
+}
+
 static void client_up(struct pcv_peer *peer)
 {
+	fabric_change(the_device, 0, fabric_node(pcv_peer_mac(peer)));
 }
 
 static void client_down(struct pcv_peer *peer)
@@ -213,6 +242,7 @@ static void client_down(struct pcv_peer *peer)
 	unsigned long qpn;
 	struct pcv_qp *qp;
 
+	fabric_change(dev, fabric_node(pcv_peer_mac(peer)), 0);
 	/* The iteration goes on by number: nothing needs to be held over a step. */
 	xa_for_each(&dev->qps, qpn, qp) {
 		qp = pcv_qp_get(dev, qpn);
@@ -323,10 +353,15 @@ struct pcv_verbs *pcv_verbs_create(struct device *parent, struct net_device *nde
 	spin_lock_init(&dev->atomic_lock);
 	spin_lock_init(&dev->owes_lock);
 	INIT_LIST_HEAD(&dev->owes);
+	dev->fabric = vmalloc_user(sizeof(*dev->fabric));
+	if (!dev->fabric) {
+		err = -ENOMEM;
+		goto err_dealloc;
+	}
 	dev->wq = alloc_workqueue("pcv_verbs", WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
 	if (!dev->wq) {
 		err = -ENOMEM;
-		goto err_dealloc;
+		goto err_fabric;
 	}
 
 	dev->ib.phys_port_cnt = 1;
@@ -363,6 +398,8 @@ err_client:
 	the_device = NULL;
 err_wq:
 	destroy_workqueue(dev->wq);
+err_fabric:
+	vfree(dev->fabric);
 err_dealloc:
 	ib_dealloc_device(&dev->ib);
 	return ERR_PTR(err);
@@ -381,5 +418,7 @@ void pcv_verbs_destroy(struct pcv_verbs *dev)
 	WARN_ON(!xa_empty(&dev->qps));
 	WARN_ON(!xa_empty(&dev->mrs));
 	WARN_ON(!xa_empty(&dev->ahs));
+	/* A process that still maps it keeps the page, not us. */
+	vfree(dev->fabric);
 	ib_dealloc_device(&dev->ib);
 }

@@ -11,7 +11,8 @@
  *   cq->lock        kernel completion ring: interrupts off
  *   owes_lock       list of queue pairs that owe an answer: bottom halves off
  *
- * sq.lock and rq.lock of one QP are never held together. Either may be held
+ * sq.lock and rq.lock of one QP are held together only to change its peer, in
+ * that order. Either may be held
  * around pcv_peer_tx_begin() .. pcv_peer_tx_end(). qp->post_lock (interrupts
  * off, kernel posting only) nests in none of them.
  *
@@ -67,6 +68,7 @@ struct pcv_verbs {
 	/* All atomics that target this node's memory are atomic against each other. */
 	spinlock_t atomic_lock;
 	struct workqueue_struct *wq;
+	struct pcv_fabric *fabric;	/* a page; written by the peers' up and down alone */
 	spinlock_t owes_lock;
 	struct list_head owes;		/* queue pairs that owe their peer an answer */
 };
@@ -91,9 +93,11 @@ struct pcv_region {
 	void *mem;
 	size_t bytes;
 	bool mapped;
+	bool borrowed;		/* @mem belongs to the device: to be read only */
 };
 
 struct pcv_region *pcv_region_create(struct ib_udata *udata, size_t bytes);
+struct pcv_region *pcv_region_lend(struct ib_ucontext *ctx, void *mem, size_t bytes);
 void pcv_region_destroy(struct pcv_region *region);
 u64 pcv_region_offset(struct pcv_region *region);
 
@@ -101,6 +105,7 @@ u64 pcv_region_offset(struct pcv_region *region);
 
 struct pcv_ucontext {
 	struct ib_ucontext ib;
+	struct pcv_region *fabric;
 };
 
 struct pcv_pd {
@@ -247,6 +252,7 @@ struct pcv_send {
 	u8 status;		/* enum pcv_wc_status */
 	bool done;
 	u16 num_sge;
+	u16 skip;		/* local work requests right before this one */
 	u32 inline_len;
 	u32 imm;
 	u32 rkey;
@@ -288,6 +294,7 @@ struct pcv_sq {
 	u32 next;		/* first one not sent in full */
 	u32 una;		/* first one not ended */
 	u32 seg_offset;		/* progress in @next */
+	u16 skip;		/* local work requests fetched last, in a row */
 	u32 reads;		/* READs and atomics under way */
 	bool stopped;		/* a local error ended sending */
 	bool rnr;		/* waits for the RNR timer or a resume */

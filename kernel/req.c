@@ -79,6 +79,8 @@ static u8 sq_fetch(struct pcv_qp *qp, u32 index)
 	}
 	if (qp->sq_sig_all)
 		send->flags |= PCV_WR_SIGNALED;
+	send->skip = sq->skip;
+	sq->skip = pcv_op_is_local(send->opcode) ? sq->skip + 1 : 0;
 
 	if (!op_known(qp, send->opcode))
 		return PCV_WC_LOC_QP_OP_ERR;
@@ -228,6 +230,7 @@ static void rc_header(struct pcv_qp *qp, const struct pcv_send *send, struct pcv
 	hdr->dst_qpn = pcv_to_le32(qp->dst_qpn);
 	hdr->src_qpn = pcv_to_le32(qp->ib.qp_num);
 	hdr->ssn = pcv_to_le32(sq->next);
+	hdr->skip = pcv_to_le16(send->skip);
 	hdr->op = op[send->opcode];
 	hdr->flags = flags;
 	/* Immediate data are bytes, not a number: they travel as they are. */

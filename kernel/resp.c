@@ -319,9 +319,14 @@ static void request(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struc
 	bool ok;
 
 	if (ssn != rq->expected) {
+		u16 skip = pcv_le16(hdr->skip);
+
 		if ((s32)(ssn - rq->expected) < 0)
 			rq->ack_due = true;
-		return;
+		if (!skip || ssn - skip != rq->expected)
+			return;
+		/* The numbers in between stayed with the requester. */
+		rq->expected = ssn;
 	}
 	if (!in_sequence(qp, hdr, rx->len)) {
 		pcv_resp_nak(qp, ssn, PCV_ST_REM_INV_REQ);

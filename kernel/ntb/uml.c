@@ -23,12 +23,12 @@
 
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
-#include <linux/hrtimer.h>
 #include <linux/io.h>
 #include <linux/log2.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
+#include <linux/timer.h>
 #include <as-layout.h>
 #include <irq_kern.h>
 #include <mem_user.h>
@@ -45,10 +45,11 @@
  * UML can sleep through a wake-up: when the signal comes after its idle loop
  * has looked for work and before it suspends itself, the handler only takes a
  * note, and nobody reads it until the next signal. So a wake-up that has not
- * been seen is repeated, a few times, at intervals that double from here.
+ * been seen is repeated, a few times, at intervals that double from here. An
+ * ordinary timer does: it comes with a tick that a busy node has anyway.
  */
-#define PCV_UML_AGAIN_MS	1
-#define PCV_UML_AGAIN_MAX_MS	64
+#define PCV_UML_AGAIN_MS	10
+#define PCV_UML_AGAIN_MAX_MS	320
 
 static int node = -1;
 module_param(node, int, 0444);
@@ -92,7 +93,7 @@ struct pcv_uml_peer {
 	int tx_fd;
 	int irq;
 	char name[16];
-	struct hrtimer again;
+	struct timer_list again;
 	unsigned int again_ms;
 };
 
@@ -106,23 +107,21 @@ static void pcv_uml_kick(struct pcv_ntb_dev *nd)
 	/* A FIFO that is full holds what wakes the peer already. */
 	os_write_file(peer->tx_fd, "", 1);
 	WRITE_ONCE(peer->again_ms, PCV_UML_AGAIN_MS);
-	if (!hrtimer_is_queued(&peer->again))
-		hrtimer_start(&peer->again, ms_to_ktime(PCV_UML_AGAIN_MS),
-			      HRTIMER_MODE_REL);
+	if (!timer_pending(&peer->again))
+		mod_timer(&peer->again,
+			  jiffies + msecs_to_jiffies(PCV_UML_AGAIN_MS));
 }
 
-static enum hrtimer_restart pcv_uml_again(struct hrtimer *timer)
+static void pcv_uml_again(struct timer_list *timer)
 {
-	struct pcv_uml_peer *peer =
-		container_of(timer, struct pcv_uml_peer, again);
-	unsigned int ms = READ_ONCE(peer->again_ms);
+	struct pcv_uml_peer *peer = from_timer(peer, timer, again);
+	unsigned int ms = 2 * READ_ONCE(peer->again_ms);
 
 	if (!pcv_shm_kick_pending(peer->nd.there) || ms > PCV_UML_AGAIN_MAX_MS)
-		return HRTIMER_NORESTART;
+		return;
 	os_write_file(peer->tx_fd, "", 1);
-	WRITE_ONCE(peer->again_ms, 2 * ms);
-	hrtimer_forward_now(timer, ms_to_ktime(ms));
-	return HRTIMER_RESTART;
+	WRITE_ONCE(peer->again_ms, ms);
+	mod_timer(timer, jiffies + msecs_to_jiffies(ms));
 }
 
 static phys_addr_t pcv_uml_direct(struct pcv_ntb_dev *nd, u64 addr)
@@ -202,8 +201,7 @@ static int pcv_uml_start(struct pcv_uml_peer *peer)
 		goto err_close_rx;
 	}
 
-	hrtimer_init(&peer->again, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
-	peer->again.function = pcv_uml_again;
+	timer_setup(&peer->again, pcv_uml_again, 0);
 	pcv_ntb_dev_init(&peer->nd, node < peer->number);
 	snprintf(peer->name, sizeof(peer->name), "ntb_uml.%u", peer->number);
 	peer->irq = um_request_irq(UM_IRQ_ALLOC, peer->rx_fd, IRQ_READ,
@@ -226,7 +224,7 @@ static int pcv_uml_start(struct pcv_uml_peer *peer)
 
 err_fini:
 	pcv_ntb_dev_fini(&peer->nd);
-	hrtimer_cancel(&peer->again);
+	del_timer_sync(&peer->again);
 	os_close_file(peer->tx_fd);
 err_close_rx:
 	os_close_file(peer->rx_fd);
@@ -237,7 +235,7 @@ static void pcv_uml_stop(struct pcv_uml_peer *peer)
 {
 	um_free_irq(peer->irq, peer);
 	pcv_ntb_dev_fini(&peer->nd);
-	hrtimer_cancel(&peer->again);
+	del_timer_sync(&peer->again);
 	os_close_file(peer->tx_fd);
 	os_close_file(peer->rx_fd);
 }

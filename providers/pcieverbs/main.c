@@ -40,6 +40,7 @@ static void pcv_context_free(struct ibv_context *ibctx)
 {
 	struct pcv_context *ctx = pcv_context(ibctx);
 
+	pcv_region_unmap(&ctx->fabric);
 	pthread_spin_destroy(&ctx->mr_lock);
 	verbs_uninit_context(&ctx->vctx);
 	free(ctx);
@@ -144,6 +145,10 @@ static struct verbs_context *pcv_context_alloc(struct ibv_device *dev, int cmd_f
 		goto err_misfit;
 	}
 	pthread_spin_init(&ctx->mr_lock, PTHREAD_PROCESS_PRIVATE);
+	/* Only programs that address by LID miss it. */
+	if (resp.drv.fabric_bytes >= sizeof(struct pcv_fabric))
+		pcv_region_map_read(&ctx->vctx.context, resp.drv.fabric_offset,
+				    resp.drv.fabric_bytes, &ctx->fabric);
 	return &ctx->vctx;
 
 err_misfit:

@@ -51,6 +51,7 @@ struct pcv_mr {
  * @mr_lock: guards @mr
  * @mr: registered regions by lkey: the provider copies into them itself when
  *	a message arrives in a receive ring
+ * @fabric: struct pcv_fabric, empty if the kernel has none
  * @kick_ioctl: write(2) was refused (the process changed its credentials)
  */
 struct pcv_context {
@@ -58,6 +59,7 @@ struct pcv_context {
 	pthread_spinlock_t mr_lock;
 	struct pcv_mr *mr[PCV_MR_BUCKETS];
 	int kick_ioctl;
+	struct pcv_region fabric;
 };
 
 struct pcv_ah {
@@ -273,6 +275,9 @@ static inline struct pcv_qp *pcv_qp(struct ibv_qp *qp)
  */
 int pcv_region_map(struct ibv_context *ctx, uint64_t offset, uint64_t bytes,
 		   struct pcv_region *region);
+/* The same for what may only be read; a child inherits it. */
+int pcv_region_map_read(struct ibv_context *ctx, uint64_t offset, uint64_t bytes,
+			struct pcv_region *region);
 void pcv_region_unmap(struct pcv_region *region);
 
 /* Whether @count elements of @stride bytes at @offset lie inside, aligned to @align. */
@@ -301,6 +306,11 @@ int pcv_mr_dereg(struct verbs_mr *vmr);
  */
 void *pcv_mr_find(struct pcv_context *ctx, const struct ibv_pd *pd, const struct pcv_sge *sge);
 
+/*
+ * An address that is only a LID becomes a link-local GID, if the LID is known;
+ * everything else stays as it is.
+ */
+void pcv_ah_attr_complete(struct ibv_context *ctx, struct ibv_ah_attr *attr);
 struct ibv_ah *pcv_ah_create(struct ibv_pd *pd, struct ibv_ah_attr *attr);
 int pcv_ah_destroy(struct ibv_ah *ah);
 

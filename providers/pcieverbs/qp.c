@@ -253,6 +253,12 @@ int pcv_qp_modify(struct ibv_qp *ibqp, struct ibv_qp_attr *attr, int mask)
 	if (mask & IBV_QP_STATE && attr->qp_state == IBV_QPS_RESET)
 		return pcv_qp_reset(pcv_qp(ibqp), attr, mask);
 	memset(&cmd, 0, sizeof(cmd));
+	if (mask & IBV_QP_AV) {
+		struct ibv_qp_attr full = *attr;
+
+		pcv_ah_attr_complete(ibqp->context, &full.ah_attr);
+		return ibv_cmd_modify_qp(ibqp, &full, mask, &cmd, sizeof(cmd));
+	}
 	return ibv_cmd_modify_qp(ibqp, attr, mask, &cmd, sizeof(cmd));
 }
 

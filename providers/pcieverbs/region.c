@@ -23,6 +23,18 @@ int pcv_region_map(struct ibv_context *ctx, uint64_t offset, uint64_t bytes,
 	return 0;
 }
 
+int pcv_region_map_read(struct ibv_context *ctx, uint64_t offset, uint64_t bytes,
+			struct pcv_region *region)
+{
+	void *base = mmap(NULL, bytes, PROT_READ, MAP_SHARED, ctx->cmd_fd, (off_t)offset);
+
+	if (base == MAP_FAILED)
+		return errno;
+	region->base = base;
+	region->bytes = bytes;
+	return 0;
+}
+
 void pcv_region_unmap(struct pcv_region *region)
 {
 	if (region->base)

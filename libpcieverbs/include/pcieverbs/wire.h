@@ -204,6 +204,8 @@ enum pcv_rc_flag {
  * @dst_qpn: queue pair at the receiver of this message
  * @src_qpn: queue pair at its sender
  * @ssn: number of the work request in the requester's send queue, from 0
+ * @skip: requests: how many numbers right before @ssn belong to work requests
+ *	that stay with the requester and are never sent
  * @op: enum pcv_rc_op
  * @flags: enum pcv_rc_flag
  * @status: enum pcv_status (responses)
@@ -220,7 +222,10 @@ struct pcv_rc_hdr {
 	__le32 ssn;
 	__u8 op;
 	__u8 flags;
-	__le16 status;
+	union {
+		__le16 status;
+		__le16 skip;
+	};
 	__le32 imm;
 	__le32 rkey;
 	__le64 va;

@@ -269,10 +269,27 @@ struct pcv_srq_shared {
 
 /* --- driver parts of the uverbs commands ---------------------------------------------- */
 
+/**
+ * struct pcv_fabric - who is on the fabric, one page, read only for the process
+ * @node: for each node that is up, this one included, and in no order: its MAC
+ *	address in bits 0..47, first byte highest, and its LID in bits 48..63;
+ *	0 is an empty place
+ *
+ * An Ethernet port has no LIDs, but there are programs that know no other
+ * address. The provider makes a GID of such an address: the link-local one
+ * that belongs to the MAC address.
+ */
+#define PCV_FABRIC_NODES	64
+
+struct pcv_fabric {
+	__aligned_u64 node[PCV_FABRIC_NODES];
+};
+
 struct pcv_alloc_ucontext_resp {
 	__aligned_u64 comp_mask;
 	__u32 max_inline;
-	__u32 reserved;
+	__u32 fabric_bytes;
+	__aligned_u64 fabric_offset;	/* struct pcv_fabric */
 };
 
 struct pcv_create_cq_resp {
