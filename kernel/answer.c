@@ -46,8 +46,12 @@ static bool sq_complete(struct pcv_qp *qp, u32 index, struct pcv_send *send, u8 
 			.port_num = 1,
 		};
 
+		/* The slot first: who polls may post into it at once. */
+		/* PCV(qp_sq_done:A) pairs with qp_sq_done:B: the notes are read, the slot is free. */
+		pcv_cpu_store_release(&qp->shared->sq_done, index + 1);
 		if (told)
 			pcv_cq_push(to_cq(qp->ib.send_cq), &wc, status);
+		return told;
 	} else {
 		struct pcv_scqe *scqe = &sq->scqe[index & (sq->count - 1)];
 
@@ -65,14 +69,21 @@ void pcv_sq_retire(struct pcv_qp *qp)
 	bool told = false;
 	u8 status = 0;
 
-	while (sq->una != sq->next && !status) {
+	if (sq->next - sq->una > sq->sent - sq->una)
+		sq->sent = sq->next;
+	/* After a rewind there may be answers to what lies before @sent and behind @next. */
+	while (sq->una != sq->sent && !status) {
 		struct pcv_send *send = pcv_sq_send(sq, sq->una);
 
 		if (!send->done)
 			break;
 		status = send->status;
 		told |= sq_complete(qp, sq->una, send, status);
-		sq->una++;
+		/* Answered while it was being sent again. */
+		if (sq->una++ == sq->next) {
+			sq->next++;
+			sq->seg_offset = 0;
+		}
 	}
 	if (told && qp->user)
 		pcv_cq_hint(to_cq(qp->ib.send_cq), qp->ib.qp_num, status);
@@ -85,14 +96,16 @@ void pcv_req_end(struct pcv_qp *qp, u32 index, u8 status)
 	struct pcv_sq *sq = &qp->sq;
 	struct pcv_send *send = pcv_sq_send(sq, index);
 
-	send->status = status;
+	/* The first error is the one that counts. */
+	if (!send->done || !send->status)
+		send->status = status;
 	send->done = true;
 	if (index == sq->next) {
 		/* It was still being sent. */
 		sq->next++;
 		sq->seg_offset = 0;
 	}
-	sq->stopped = true;
+	pcv_sq_stop(sq, index + 1);
 	pcv_sq_retire(qp);
 }
 
@@ -133,6 +146,7 @@ void pcv_req_flush(struct pcv_qp *qp)
 	}
 	sq->tail = tail;
 	sq->next = tail;
+	sq->sent = tail;
 	sq->seg_offset = 0;
 	sq->reads = 0;
 	if (told && qp->user)
@@ -149,6 +163,7 @@ void pcv_req_reset(struct pcv_qp *qp)
 	sq->tail = 0;
 	sq->fetched = 0;
 	sq->next = 0;
+	sq->sent = 0;
 	sq->una = 0;
 	sq->seg_offset = 0;
 	sq->reads = 0;
@@ -177,6 +192,14 @@ static void progress(struct pcv_qp *qp)
 	qp->sq.progress = jiffies;
 	qp->sq.rnr_left = qp->attr.rnr_retry;
 	qp->sq.retry_left = qp->attr.retry_cnt;
+}
+
+/* Was it sent at all? A rewind does not make its answer less true. */
+static bool was_sent(const struct pcv_sq *sq, u32 ssn, bool partly)
+{
+	u32 end = sq->sent + (partly && sq->seg_offset && sq->next == sq->sent ? 1 : 0);
+
+	return ssn - sq->una < end - sq->una;
 }
 
 /* Everything before @end that waits for an acknowledgement is done. */
@@ -241,6 +264,14 @@ static int scatter_local(struct pcv_qp *qp, u32 index, struct pcv_send *send, u3
 	return pcv_recv_scatter(qp, list, offset, src, len);
 }
 
+static void read_done(struct pcv_sq *sq, u32 ssn, struct pcv_send *send)
+{
+	send->done = true;
+	/* Behind @next it was taken off by the rewind. */
+	if (ssn - sq->una < sq->next - sq->una)
+		sq->reads--;
+}
+
 static void answer_read(struct pcv_qp *qp, u32 ssn, u32 offset, const struct pcv_rx *rx)
 {
 	struct pcv_sq *sq = &qp->sq;
@@ -258,8 +289,7 @@ static void answer_read(struct pcv_qp *qp, u32 ssn, u32 offset, const struct pcv
 	send->read_offset += rx->len;
 	progress(qp);
 	if (send->read_offset == send->length) {
-		send->done = true;
-		sq->reads--;
+		read_done(sq, ssn, send);
 		acknowledge(qp, ssn);
 	}
 }
@@ -281,8 +311,7 @@ static void answer_atomic(struct pcv_qp *qp, u32 ssn, const struct pcv_rx *rx)
 		pcv_req_end(qp, ssn, PCV_WC_LOC_PROT_ERR);
 		return;
 	}
-	send->done = true;
-	sq->reads--;
+	read_done(sq, ssn, send);
 	progress(qp);
 	acknowledge(qp, ssn);
 }
@@ -297,11 +326,11 @@ void pcv_req_answer(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struc
 		goto out;
 	switch (hdr->op) {
 	case PCV_RC_ACK:
-		if (under_way(sq, ssn, false))
+		if (was_sent(sq, ssn, false))
 			acknowledge(qp, ssn + 1);
 		break;
 	case PCV_RC_NAK:
-		if (under_way(sq, ssn, true)) {
+		if (was_sent(sq, ssn, true)) {
 			acknowledge(qp, ssn);
 			pcv_req_end(qp, ssn, status_of(pcv_le16(hdr->status)));
 		}
@@ -314,17 +343,18 @@ void pcv_req_answer(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struc
 		if (sq->rnr) {
 			del_timer(&sq->timer);
 			sq->rnr = false;
+			sq->progress = jiffies;
 		} else if (under_way(sq, ssn, true)) {
 			acknowledge(qp, ssn);
 			pcv_req_rewind(qp, ssn);
 		}
 		break;
 	case PCV_RC_READ_DATA:
-		if (under_way(sq, ssn, false))
+		if (was_sent(sq, ssn, false))
 			answer_read(qp, ssn, pcv_le32(hdr->seg_offset), rx);
 		break;
 	case PCV_RC_ATOMIC_DATA:
-		if (under_way(sq, ssn, false))
+		if (was_sent(sq, ssn, false))
 			answer_atomic(qp, ssn, rx);
 		break;
 	default:
@@ -345,7 +375,7 @@ void pcv_req_peer_lost(struct pcv_qp *qp)
 
 	spin_lock_bh(&sq->lock);
 	if (READ_ONCE(qp->state) == IB_QPS_RTS || READ_ONCE(qp->state) == IB_QPS_SQD) {
-		if (sq->una != sq->next || sq->seg_offset)
+		if (pcv_sq_under_way(sq))
 			pcv_req_end(qp, sq->una, PCV_WC_RETRY_EXC_ERR);
 	}
 	spin_unlock_bh(&sq->lock);

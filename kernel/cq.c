@@ -16,7 +16,8 @@ static void cq_tasklet(struct tasklet_struct *t)
 {
 	struct pcv_cq *cq = from_tasklet(cq, t, tasklet);
 
-	cq->ib.comp_handler(&cq->ib, cq->ib.cq_context);
+	if (!READ_ONCE(cq->dying))
+		cq->ib.comp_handler(&cq->ib, cq->ib.cq_context);
 }
 
 int pcv_create_cq(struct ib_cq *ib, const struct ib_cq_init_attr *attr, struct ib_udata *udata)
@@ -62,6 +63,7 @@ int pcv_destroy_cq(struct ib_cq *ib, struct ib_udata *udata)
 
 	/* The core destroys a CQ only after its queue pairs: nobody adds to it. */
 	if (!cq->user) {
+		WRITE_ONCE(cq->dying, true);
 		tasklet_kill(&cq->tasklet);
 		kvfree(cq->wc);
 	}

@@ -201,6 +201,7 @@ struct pcv_cq {
 	u32 head, tail;
 	enum ib_cq_notify_flags armed;
 	bool overflow;
+	bool dying;
 	struct tasklet_struct tasklet;		/* calls the handler without our locks */
 };
 
@@ -292,7 +293,9 @@ struct pcv_sq {
 	u32 tail;		/* checked copy of the shared word */
 	u32 fetched;		/* work requests read into @send */
 	u32 next;		/* first one not sent in full */
+	u32 sent;		/* first one never sent in full, whatever was rewound */
 	u32 una;		/* first one not ended */
+	u32 stop;		/* with @stopped: nothing from here on is sent */
 	u32 seg_offset;		/* progress in @next */
 	u16 skip;		/* local work requests fetched last, in a row */
 	u32 reads;		/* READs and atomics under way */
@@ -321,6 +324,7 @@ struct pcv_rq {
 	struct pcv_ring_tx ring;	/* receive ring: the kernel writes, the process reads */
 	u32 ring_count;
 	struct list_head backlog;
+	u32 backlogged;		/* how many are on it */
 	/* Protocol state. */
 	u32 expected;		/* ssn */
 	u32 offset;		/* of the message under way */
@@ -410,8 +414,13 @@ void pcv_qp_put(struct pcv_qp *qp);
 /*
  * Something went wrong: no more sending or receiving; what is posted is
  * flushed from process context. Any context, under any of the QP's locks.
+ * Return: true if it was this call.
  */
-void pcv_qp_fail(struct pcv_qp *qp);
+bool pcv_qp_fail(struct pcv_qp *qp);
+/* The same because its owner wrote nonsense into its region: with an event. */
+void pcv_qp_fatal(struct pcv_qp *qp);
+/* Go on from the workqueue. Any context. */
+void pcv_qp_run_later(struct pcv_qp *qp);
 void pcv_qp_event(struct pcv_qp *qp, enum ib_event_type event);
 /* Ask the process to call (full barrier behind it), or stop asking. */
 void pcv_qp_kick_set(struct pcv_qp *qp, u32 bits);

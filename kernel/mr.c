@@ -77,6 +77,8 @@ struct pcv_mr *pcv_mr_get(struct pcv_qp *qp, u32 key, u64 va, u64 len, int acces
 	rcu_read_unlock();
 	if (!mr)
 		return NULL;
+	/* PCV(mr_gone:B) pairs with mr_gone:A: we count ourselves, then look whether it is valid. */
+	pcv_cpu_mb();
 
 	/* PCV(mr_valid:B) pairs with mr_valid:A: the range is read after the mark. */
 	if (!pcv_cpu_load_acquire(&mr->valid))
@@ -354,6 +356,14 @@ bool pcv_mr_invalidate(struct pcv_qp *qp, u32 key)
 	if (mr && mr->kind == PCV_MR_FAST && READ_ONCE(mr->key) == key &&
 	    mr->ib.pd == qp->ib.pd && READ_ONCE(mr->valid)) {
 		WRITE_ONCE(mr->valid, false);
+		/*
+		 * PCV(mr_gone:A) pairs with mr_gone:B: nobody new from here on; the
+		 * copies under way end within one message, with bottom halves off,
+		 * and need no lock of ours.
+		 */
+		pcv_cpu_mb();
+		while (refcount_read(&mr->refs) > 1)
+			cpu_relax();
 		done = true;
 	}
 	rcu_read_unlock();

@@ -6,6 +6,9 @@
 #include "dev.h"
 #include "resp.h"
 
+/* Pieces of READs answered at once; a workqueue goes on. */
+#define READ_BUDGET	128
+
 /* Return: 0; -EAGAIN when there was no room and the waiter is set; -ENOTCONN. */
 static int answer(struct pcv_qp *qp, struct pcv_rc_hdr *hdr, u32 plen)
 {
@@ -88,6 +91,7 @@ static int answer_read(struct pcv_qp *qp, struct pcv_read_job *job)
 int pcv_resp_answer_reads(struct pcv_qp *qp)
 {
 	struct pcv_rq *rq = &qp->rq;
+	int budget = READ_BUDGET;
 	int err;
 
 	while (rq->job_head != rq->job_tail) {
@@ -97,6 +101,10 @@ int pcv_resp_answer_reads(struct pcv_qp *qp)
 			err = answer_atomic(qp, job);
 		} else {
 			do {
+				if (!budget--) {
+					pcv_qp_run_later(qp);
+					return -EBUSY;
+				}
 				err = answer_read(qp, job);
 			} while (!err && job->sent != job->len);
 		}

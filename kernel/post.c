@@ -11,8 +11,7 @@
 static void run_or_queue(struct pcv_qp *qp, bool send)
 {
 	if (in_hardirq() || irqs_disabled()) {
-		if (refcount_inc_not_zero(&qp->refs) && !queue_work(qp->dev->wq, &qp->run))
-			pcv_qp_put(qp);
+		pcv_qp_run_later(qp);
 		return;
 	}
 	if (send)

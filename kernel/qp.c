@@ -49,17 +49,31 @@ void pcv_qp_event(struct pcv_qp *qp, enum ib_event_type type)
 		qp->ib.event_handler(&event, qp->ib.qp_context);
 }
 
-void pcv_qp_fail(struct pcv_qp *qp)
+bool pcv_qp_fail(struct pcv_qp *qp)
 {
 	enum ib_qp_state state = READ_ONCE(qp->state);
 
 	do {
 		if (state == IB_QPS_RESET || state == IB_QPS_ERR)
-			return;
+			return false;
 	} while (!try_cmpxchg(&qp->state, &state, IB_QPS_ERR));
 	WRITE_ONCE(qp->shared->state, IB_QPS_ERR);
 	pcv_stat_inc(PCV_STAT_QP_ERRORS);
 	if (refcount_inc_not_zero(&qp->refs) && !queue_work(qp->dev->wq, &qp->fail))
+		pcv_qp_put(qp);
+	return true;
+}
+
+void pcv_qp_fatal(struct pcv_qp *qp)
+{
+	/* Once: events queue up in the kernel until the process reads them. */
+	if (pcv_qp_fail(qp))
+		pcv_qp_event(qp, IB_EVENT_QP_FATAL);
+}
+
+void pcv_qp_run_later(struct pcv_qp *qp)
+{
+	if (refcount_inc_not_zero(&qp->refs) && !queue_work(qp->dev->wq, &qp->run))
 		pcv_qp_put(qp);
 }
 
@@ -91,6 +105,7 @@ static void qp_run_work(struct work_struct *work)
 
 	pcv_req_run(qp);
 	pcv_resp_kick(qp);
+	pcv_resp_pump(qp);
 	pcv_qp_put(qp);
 }
 
@@ -335,6 +350,8 @@ static void qp_reset(struct pcv_qp *qp)
 
 static int qp_connect(struct pcv_qp *qp, const struct ib_qp_attr *attr, int mask)
 {
+	/* A power of two: positions wrap at 2^32. */
+	u32 count = roundup_pow_of_two(max_t(u32, attr->max_dest_rd_atomic, 1));
 	struct pcv_read_job *job = NULL;
 	struct pcv_peer *peer;
 
@@ -345,7 +362,7 @@ static int qp_connect(struct pcv_qp *qp, const struct ib_qp_attr *attr, int mask
 	peer = pcv_peer_by_mac(attr->ah_attr.roce.dmac);
 	if (!peer)
 		return -ENETUNREACH;
-	job = kcalloc(max_t(u32, attr->max_dest_rd_atomic, 1), sizeof(*job), GFP_KERNEL);
+	job = kcalloc(count, sizeof(*job), GFP_KERNEL);
 	if (!job) {
 		pcv_peer_put(peer);
 		return -ENOMEM;
@@ -354,7 +371,7 @@ static int qp_connect(struct pcv_qp *qp, const struct ib_qp_attr *attr, int mask
 	spin_lock_nested(&qp->rq.lock, SINGLE_DEPTH_NESTING);
 	swap(qp->peer, peer);
 	swap(qp->rq.job, job);
-	qp->rq.job_count = max_t(u32, attr->max_dest_rd_atomic, 1);
+	qp->rq.job_count = count;
 	qp->dst_qpn = attr->dest_qp_num;
 	spin_unlock(&qp->rq.lock);
 	spin_unlock_bh(&qp->sq.lock);
@@ -373,6 +390,10 @@ static int qp_check_attr(struct pcv_qp *qp, const struct ib_qp_attr *attr, int m
 	if ((mask & IB_QP_MAX_QP_RD_ATOMIC) && attr->max_rd_atomic > PCV_MAX_RD_ATOMIC)
 		return -EINVAL;
 	if ((mask & IB_QP_MAX_DEST_RD_ATOMIC) && attr->max_dest_rd_atomic > PCV_MAX_RD_ATOMIC)
+		return -EINVAL;
+	/* The room for it was made on the way to RTR. */
+	if ((mask & IB_QP_MAX_DEST_RD_ATOMIC) && qp->rq.job && qp->state != IB_QPS_INIT &&
+	    attr->max_dest_rd_atomic > qp->rq.job_count)
 		return -EINVAL;
 	if (mask & (IB_QP_ALT_PATH | IB_QP_RATE_LIMIT | IB_QP_CAP))
 		return -EOPNOTSUPP;
@@ -490,7 +511,7 @@ int pcv_query_qp(struct ib_qp *ib, struct ib_qp_attr *attr, int mask,
 	attr->cur_qp_state = attr->qp_state;
 	attr->cap = qp->cap;
 	attr->path_mig_state = IB_MIG_MIGRATED;
-	attr->sq_draining = attr->qp_state == IB_QPS_SQD && qp->sq.una != qp->sq.next;
+	attr->sq_draining = attr->qp_state == IB_QPS_SQD && qp->sq.una != qp->sq.sent;
 	mutex_unlock(&qp->modify);
 
 	init->event_handler = ib->event_handler;

@@ -86,8 +86,7 @@ static int ring_put(struct pcv_qp *qp, u8 type, u8 flags, const struct pcv_ring_
 
 static void ring_broken(struct pcv_qp *qp)
 {
-	pcv_qp_event(qp, IB_EVENT_QP_FATAL);
-	pcv_qp_fail(qp);
+	pcv_qp_fatal(qp);
 }
 
 static void tell(struct pcv_qp *qp, bool solicited)
@@ -118,6 +117,7 @@ void pcv_recv_backlog(struct pcv_qp *qp)
 			break;
 		}
 		list_del(&b->entry);
+		qp->rq.backlogged--;
 		told = true;
 		tell(qp, b->solicited);
 		kfree(b);
@@ -128,8 +128,12 @@ void pcv_recv_backlog(struct pcv_qp *qp)
 
 static void backlog_add(struct pcv_qp *qp, const struct pcv_rx_placed *placed, bool solicited)
 {
-	struct pcv_backlog *b = kmalloc(sizeof(*b), GFP_ATOMIC);
+	/* An honest provider has no more of them unpolled than it can have posted. */
+	u32 most = qp->ib.srq ? 2 * to_srq(qp->ib.srq)->count : qp->rq.count;
+	struct pcv_backlog *b = NULL;
 
+	if (qp->rq.backlogged < most)
+		b = kmalloc(sizeof(*b), GFP_ATOMIC);
 	if (!b) {
 		ring_broken(qp);
 		return;
@@ -138,6 +142,7 @@ static void backlog_add(struct pcv_qp *qp, const struct pcv_rx_placed *placed, b
 	b->placed = *placed;
 	b->solicited = solicited;
 	list_add_tail(&b->entry, &qp->rq.backlog);
+	qp->rq.backlogged++;
 	/*
 	 * PCV(qp_kick:B) pairs with qp_kick:A: we ask for a call and look at the
 	 * ring once more; the process frees lines and looks whether we ask.

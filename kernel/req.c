@@ -18,6 +18,9 @@
 /* Segments sent before the lock is given up for a moment. */
 #define REQ_BATCH	16
 
+/* Batches in one call; a workqueue goes on. */
+#define REQ_TURNS	64
+
 static struct pcv_swqe *sq_slot(struct pcv_sq *sq, u32 index)
 {
 	return sq->queue + (index & (sq->count - 1)) * sq->stride;
@@ -31,9 +34,9 @@ static bool sq_look(struct pcv_qp *qp)
 
 	/* PCV(qp_sq_tail:B) pairs with qp_sq_tail:A: entries before the tail that covers them. */
 	tail = pcv_cpu_load_acquire(&qp->shared->sq_tail);
-	if (tail - sq->una > sq->count) {
-		pcv_qp_event(qp, IB_EVENT_QP_FATAL);
-		pcv_qp_fail(qp);
+	/* Nor may it take back what has been fetched. */
+	if (tail - sq->una > sq->count || tail - sq->una < sq->fetched - sq->una) {
+		pcv_qp_fatal(qp);
 		return false;
 	}
 	sq->tail = tail;
@@ -172,7 +175,9 @@ bool pcv_req_wait(struct pcv_qp *qp, struct pcv_peer *peer, u8 vc)
 	struct pcv_sq *sq = &qp->sq;
 
 	if (sq->wait_peer != peer) {
-		/* Only datagrams change peers, and only after the wait is over. */
+		/* Datagrams: still on another peer's list? That one's call leads here again. */
+		if (sq->wait_peer && !list_empty_careful(&sq->waiter.entry))
+			return true;
 		if (sq->wait_peer)
 			pcv_peer_put(sq->wait_peer);
 		pcv_peer_get(peer);
@@ -195,7 +200,7 @@ static void local_error(struct pcv_qp *qp, struct pcv_send *send, u8 status)
 	send->done = true;
 	qp->sq.next++;
 	qp->sq.seg_offset = 0;
-	qp->sq.stopped = true;
+	pcv_sq_stop(&qp->sq, qp->sq.next);
 }
 
 static void rc_header(struct pcv_qp *qp, const struct pcv_send *send, struct pcv_rc_hdr *hdr,
@@ -288,6 +293,7 @@ static enum req_step rc_send_read(struct pcv_qp *qp, struct pcv_send *send)
 		return rc_blocked(qp, err);
 	pcv_peer_tx_copy(&sq->tx, operand, plen);
 	pcv_peer_tx_end(&sq->tx);
+	sq->progress = jiffies;
 	pcv_stat_inc(pcv_op_is_atomic(send->opcode) ? PCV_STAT_TX_ATOMIC : PCV_STAT_TX_READ);
 	sq->reads++;
 	sq->next++;
@@ -315,6 +321,8 @@ static enum req_step rc_send_data(struct pcv_qp *qp, struct pcv_send *send)
 	}
 	pcv_req_emit(qp, send, sq->next, sq->seg_offset, seg, pieces);
 	pcv_peer_tx_end(&sq->tx);
+	/* The channel moves: that is a sign of life, too. */
+	sq->progress = jiffies;
 	pcv_stat_add(PCV_STAT_TX_BYTES, seg);
 	sq->seg_offset += seg;
 	if (sq->seg_offset == send->length) {
@@ -349,6 +357,7 @@ static enum req_step rc_step(struct pcv_qp *qp, struct pcv_send *send)
 	if (send->done) {
 		/* Ended before a rewind: not sent again. */
 		qp->sq.next++;
+		qp->sq.seg_offset = 0;
 		return REQ_MORE;
 	}
 	if ((send->flags & PCV_WR_FENCE) && qp->sq.reads)
@@ -385,9 +394,11 @@ static enum req_step req_step(struct pcv_qp *qp)
 	struct pcv_send *send;
 	u8 status;
 
-	if (state != IB_QPS_RTS && !(state == IB_QPS_SQD && sq->seg_offset))
+	/* SQD finishes what was begun, rewound or not. */
+	if (state != IB_QPS_RTS &&
+	    !(state == IB_QPS_SQD && (sq->seg_offset || sq->next != sq->sent)))
 		return REQ_STOP;
-	if (sq->stopped || sq->rnr)
+	if (sq->rnr || (sq->stopped && sq->next - sq->una >= sq->stop - sq->una))
 		return REQ_STOP;
 	if (pcv_qp_is_rc(qp) && !qp->peer)
 		return REQ_STOP;
@@ -402,6 +413,9 @@ static enum req_step req_step(struct pcv_qp *qp)
 			return REQ_MORE;
 		}
 	}
+	/* Waiting begins with the first that is under way. */
+	if (!pcv_sq_under_way(sq))
+		sq->progress = jiffies;
 	return pcv_qp_is_rc(qp) ? rc_step(qp, send) : ud_step(qp, send);
 }
 
@@ -409,7 +423,7 @@ static void sq_drained(struct pcv_qp *qp)
 {
 	/* Told once: leaving SQD sets the flag anew. */
 	if (READ_ONCE(qp->state) == IB_QPS_SQD && qp->attr.en_sqd_async_notify &&
-	    qp->sq.una == qp->sq.next && !qp->sq.seg_offset) {
+	    !pcv_sq_under_way(&qp->sq)) {
 		qp->attr.en_sqd_async_notify = 0;
 		pcv_qp_event(qp, IB_EVENT_SQ_DRAINED);
 	}
@@ -453,8 +467,14 @@ out:
 
 void pcv_req_run(struct pcv_qp *qp)
 {
-	while (req_turn(qp))
-		;
+	int turns = REQ_TURNS;
+
+	while (req_turn(qp)) {
+		if (!--turns) {
+			pcv_qp_run_later(qp);
+			break;
+		}
+	}
 	/* In ERR all that is posted ends at once. */
 	if (READ_ONCE(qp->state) == IB_QPS_ERR)
 		pcv_req_flush(qp);
@@ -491,11 +511,10 @@ static unsigned long ack_timeout(const struct pcv_qp *qp)
 void pcv_req_timer_set(struct pcv_qp *qp)
 {
 	struct pcv_sq *sq = &qp->sq;
-	bool under_way = sq->una != sq->next || sq->seg_offset;
 
 	if (!pcv_qp_is_rc(qp) || READ_ONCE(qp->state) == IB_QPS_RESET || sq->rnr)
 		return;
-	if (!under_way || !qp->attr.timeout || timer_pending(&sq->timer))
+	if (!pcv_sq_under_way(sq) || !qp->attr.timeout || timer_pending(&sq->timer))
 		return;
 	sq->progress = jiffies;
 	mod_timer(&sq->timer, jiffies + ack_timeout(qp));
@@ -512,6 +531,9 @@ void pcv_req_rewind(struct pcv_qp *qp, u32 to)
 	struct pcv_sq *sq = &qp->sq;
 	u32 i;
 
+	/* Sent in part may be answered as well. */
+	if (sq->seg_offset && sq->next == sq->sent)
+		sq->sent++;
 	for (i = to; i != sq->next; i++) {
 		struct pcv_send *send = pcv_sq_send(sq, i);
 
@@ -533,8 +555,11 @@ void pcv_req_timer(struct timer_list *t)
 		goto out;
 	if (sq->rnr) {
 		sq->rnr = false;
-	} else if (sq->una != sq->next || sq->seg_offset) {
+	} else if (pcv_sq_under_way(sq)) {
 		due = sq->progress + ack_timeout(qp);
+		/* Sending again does not help who waits for room. */
+		if (!list_empty_careful(&sq->waiter.entry))
+			due = jiffies + ack_timeout(qp);
 		if (time_before(jiffies, due)) {
 			mod_timer(&sq->timer, due);
 			goto out;

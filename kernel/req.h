@@ -26,6 +26,20 @@ static inline bool pcv_op_is_local(u8 opcode)
 	return opcode == PCV_WR_LOCAL_INV || opcode == PCV_WR_REG_MR;
 }
 
+/* A work request before @at has failed: what comes behind it is not sent. */
+static inline void pcv_sq_stop(struct pcv_sq *sq, u32 at)
+{
+	if (!sq->stopped || at - sq->una < sq->stop - sq->una)
+		sq->stop = at;
+	sq->stopped = true;
+}
+
+/* Is the peer still to answer something? */
+static inline bool pcv_sq_under_way(const struct pcv_sq *sq)
+{
+	return sq->una != sq->sent || sq->seg_offset;
+}
+
 /* Tell the owner about all work requests that have ended, in order. */
 void pcv_sq_retire(struct pcv_qp *qp);
 /* The work request @index ends with an error: nothing behind it is sent. */

@@ -71,6 +71,7 @@ static bool claim(struct pcv_qp *qp, u32 ssn)
 	if (ret > 0) {
 		rq->claimed = true;
 		rq->rnr_sent = false;
+		rq->rnr_due = false;
 		return true;
 	}
 	if (!ret) {
@@ -81,7 +82,7 @@ static bool claim(struct pcv_qp *qp, u32 ssn)
 		return false;
 	}
 	/* The process wrote what cannot be a receive. */
-	pcv_qp_event(qp, IB_EVENT_QP_FATAL);
+	pcv_qp_fatal(qp);
 	pcv_resp_nak(qp, ssn, PCV_ST_REM_OP);
 	return false;
 }
@@ -287,6 +288,9 @@ static bool in_sequence(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, u32 len
 
 	if (msg_len > PCV_MAX_MSG || first != !offset)
 		return false;
+	if ((hdr->flags & PCV_RC_INVALIDATE) &&
+	    (hdr->op != PCV_RC_SEND || (hdr->flags & PCV_RC_IMM)))
+		return false;
 	if (!data)
 		return first && (hdr->flags & PCV_RC_LAST);
 	if (offset > msg_len || len > msg_len - offset)
@@ -438,8 +442,11 @@ void pcv_resp_kick(struct pcv_qp *qp)
 		   /* PCV(qp_rq_tail:B) pairs with qp_rq_tail:A: only looked at here. */
 		   pcv_cpu_load_acquire(&qp->shared->rq_tail) != rq->next) {
 		pcv_qp_kick_clear(qp, PCV_KICK_RECV);
-		if (!rq->rnr_due)
+		if (!rq->rnr_due) {
 			rq->resume_due = true;
+			/* Once: the rest of the message that was put off has no place by its offset. */
+			rq->rnr_sent = false;
+		}
 		pump = true;
 	}
 	spin_unlock_bh(&rq->lock);
@@ -457,6 +464,7 @@ void pcv_resp_reset(struct pcv_qp *qp)
 		list_del(&b->entry);
 		kfree(b);
 	}
+	rq->backlogged = 0;
 	rq->next = 0;
 	rq->expected = 0;
 	rq->offset = 0;

@@ -139,10 +139,8 @@ static void ud_deliver(struct pcv_qp *qp, const struct pcv_ud_hdr *hdr, const st
 	int ret;
 
 	ret = pcv_recv_claim(qp, recv);
-	if (ret < 0) {
-		pcv_qp_event(qp, IB_EVENT_QP_FATAL);
-		pcv_qp_fail(qp);
-	}
+	if (ret < 0)
+		pcv_qp_fatal(qp);
 	if (ret <= 0) {
 		pcv_stat_inc(PCV_STAT_UD_DROPPED);
 		return;
@@ -175,7 +173,9 @@ void pcv_ud_receive(struct pcv_qp *qp, const struct pcv_ud_hdr *hdr, const struc
 	state = READ_ONCE(qp->state);
 	if (state != IB_QPS_RTR && state != IB_QPS_RTS && state != IB_QPS_SQD)
 		pcv_stat_inc(PCV_STAT_UD_DROPPED);
-	else if (pcv_le32(hdr->qkey) != READ_ONCE(qp->qkey) || rx->len > PCV_UD_MTU)
+	else if (pcv_le32(hdr->qkey) != READ_ONCE(qp->qkey) || rx->len > PCV_UD_MTU ||
+		 /* Nothing that arrives may end the queue pair that connects all others. */
+		 (qp->type == IB_QPT_GSI && rx->len > IB_MGMT_MAD_SIZE))
 		pcv_stat_inc(PCV_STAT_UD_DROPPED);
 	else
 		ud_deliver(qp, hdr, rx);
