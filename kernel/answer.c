@@ -36,7 +36,16 @@ static bool sq_complete(struct pcv_qp *qp, u32 index, struct pcv_send *send, u8 
 	u32 len = pcv_op_is_read(send->opcode) ? send->length : 0;
 	bool told = status || (send->flags & PCV_WR_SIGNALED);
 
-	if (!qp->user) {
+	if (qp->user) {
+		struct pcv_scqe *scqe = &sq->scqe[index & (sq->count - 1)];
+
+		WRITE_ONCE(scqe->status, status);
+		WRITE_ONCE(scqe->byte_len, len);
+	}
+	/* PCV(qp_sq_done:A) pairs with qp_sq_done:B: how it ended, then that it did. */
+	pcv_cpu_store_release(&qp->shared->sq_done, index + 1);
+	if (!qp->user && told) {
+		/* The slot came first: who polls this may post into it at once. */
 		struct ib_wc wc = {
 			.wr_id = send->wr_id,
 			.status = status,
@@ -46,20 +55,8 @@ static bool sq_complete(struct pcv_qp *qp, u32 index, struct pcv_send *send, u8 
 			.port_num = 1,
 		};
 
-		/* The slot first: who polls may post into it at once. */
-		/* PCV(qp_sq_done:A) pairs with qp_sq_done:B: the notes are read, the slot is free. */
-		pcv_cpu_store_release(&qp->shared->sq_done, index + 1);
-		if (told)
-			pcv_cq_push(to_cq(qp->ib.send_cq), &wc, status);
-		return told;
-	} else {
-		struct pcv_scqe *scqe = &sq->scqe[index & (sq->count - 1)];
-
-		WRITE_ONCE(scqe->status, status);
-		WRITE_ONCE(scqe->byte_len, len);
+		pcv_cq_push(to_cq(qp->ib.send_cq), &wc, status);
 	}
-	/* PCV(qp_sq_done:A) pairs with qp_sq_done:B: how it ended, then that it did. */
-	pcv_cpu_store_release(&qp->shared->sq_done, index + 1);
 	return told;
 }
 

@@ -77,7 +77,7 @@ struct pcv_mr *pcv_mr_get(struct pcv_qp *qp, u32 key, u64 va, u64 len, int acces
 	rcu_read_unlock();
 	if (!mr)
 		return NULL;
-	/* PCV(mr_gone:B) pairs with mr_gone:A: we count ourselves, then look whether it is valid. */
+	/* PCV(mr_gone:B) pairs with mr_gone:A: counted, then looked whether it is valid. */
 	pcv_cpu_mb();
 
 	/* PCV(mr_valid:B) pairs with mr_valid:A: the range is read after the mark. */

@@ -444,7 +444,7 @@ void pcv_resp_kick(struct pcv_qp *qp)
 		pcv_qp_kick_clear(qp, PCV_KICK_RECV);
 		if (!rq->rnr_due) {
 			rq->resume_due = true;
-			/* Once: the rest of the message that was put off has no place by its offset. */
+			/* Once: the rest of that message has no place by its offset. */
 			rq->rnr_sent = false;
 		}
 		pump = true;

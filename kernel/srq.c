@@ -107,7 +107,7 @@ int pcv_srq_claim(struct pcv_srq *srq, struct pcv_recv *recv)
 	/* A process that takes entries as fast as we look could keep us here: bounded. */
 	for (tries = 0; tries < 1000; tries++) {
 		head = READ_ONCE(sh->head);
-		/* PCV(srq_tail:B) pairs with srq_tail:A: entries before the tail that covers them. */
+		/* PCV(srq_tail:B) pairs with srq_tail:A: entries before their tail. */
 		tail = pcv_cpu_load_acquire(&sh->tail);
 		left = tail - head;
 		if (!left)
@@ -186,7 +186,7 @@ int pcv_post_srq_recv(struct ib_srq *ib, const struct ib_recv_wr *wr,
 			sge[i].length = wr->sg_list[i].length;
 			sge[i].lkey = wr->sg_list[i].lkey;
 		}
-		/* PCV(srq_tail:A) pairs with srq_tail:B: the entry, then the tail that covers it. */
+		/* PCV(srq_tail:A) pairs with srq_tail:B: the entry, then its tail. */
 		pcv_cpu_store_release(&sh->tail, sh->tail + 1);
 	}
 	spin_unlock_irqrestore(&srq->lock, irq);

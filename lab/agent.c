@@ -327,7 +327,8 @@ static void reap(void)
 				continue;
 			jobs[i].exited = true;
 			for (k = 0; k < 2; k++)
-				if (jobs[i].out[k] < 0 || ioctl(jobs[i].out[k], FIONREAD, &jobs[i].left[k]))
+				if (jobs[i].out[k] < 0 ||
+				    ioctl(jobs[i].out[k], FIONREAD, &jobs[i].left[k]))
 					jobs[i].left[k] = 0;
 			jobs[i].status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) :
 							       WEXITSTATUS(status);
@@ -411,14 +412,16 @@ static void serve(int fd)
 			if (!j->pid || !j->channel)
 				continue;
 			for (k = 0; k < 2; k++)
-				p[n++] = (struct pollfd){ .fd = j->credit ? j->out[k] : -1, .events = POLLIN };
+				p[n++] = (struct pollfd){
+					.fd = j->credit ? j->out[k] : -1, .events = POLLIN,
+				};
 			p[n++] = (struct pollfd){ .fd = buf_len(&j->input) ? j->in : -1,
 						  .events = POLLOUT };
 		}
 		if (ppoll(p, n, tp, &wait_mask) < 0 && errno != EINTR)
 			err(1, "ppoll");
 		reap();
-		/* Old jobs before new frames: a frame may start a job, which has no place in p[]. */
+		/* Old jobs before new frames: a frame may start one, without a place in p[]. */
 		n = 1;
 		for (i = 0; i < MAX_JOBS; i++) {
 			struct job *j = &jobs[i];

@@ -29,8 +29,10 @@ static inline char *buf_head(const struct buf *b)
 /* Room for n more bytes behind the end. */
 static inline char *buf_reserve(struct buf *b, size_t n)
 {
-	if (b->start == b->end)
-		b->start = b->end = 0;
+	if (b->start == b->end) {
+		b->start = 0;
+		b->end = 0;
+	}
 	if (b->size - b->end < n && b->start) {
 		memmove(b->data, b->data + b->start, buf_len(b));
 		b->end -= b->start;
@@ -77,7 +79,7 @@ static inline void buf_put_u32(struct buf *b, unsigned int type, unsigned int ch
 	buf_put_frame(b, type, channel, &v, sizeof(v));
 }
 
-/* 1: a whole frame lies at the head (take sizeof(*f) + f->len when done), 0: not yet, -1: nonsense. */
+/* 1: a frame lies at the head (take sizeof(*f) + f->len when done), 0: not yet, -1: nonsense. */
 static inline int buf_peek_frame(const struct buf *b, struct proto_frame *f, char **payload)
 {
 	if (buf_len(b) < sizeof(*f))

@@ -183,7 +183,7 @@ int main(int argc, char **argv)
 	}
 	env[nenv] = NULL;
 	if (argc - optind < 2)
-		errx(255, "usage: client [-n] [-C DIR] [-e VAR=VALUE]... unix:SOCKET|tcp:HOST COMMAND ARG...");
+		errx(255, "usage: client [-n] [-C DIR] [-e VAR=VALUE]... ADDRESS COMMAND ARG...");
 	if (!strncmp(argv[optind], "unix:", 5))
 		s = connect_unix(argv[optind] + 5);
 	else if (!strncmp(argv[optind], "tcp:", 4))
@@ -205,7 +205,7 @@ int main(int argc, char **argv)
 
 		if (ppoll(p, 2, NULL, &unblocked) < 0 && errno != EINTR)
 			err(255, "poll");
-		else if (caught) {
+		if (caught) {
 			buf_put_u32(&to_node, PROTO_SIGNAL, 1, caught);
 			caught = 0;
 			continue;
@@ -218,7 +218,7 @@ int main(int argc, char **argv)
 			continue;
 		if (buf_read(&from_node, s, 65536) < 0)
 			errx(255, "the node is gone");
-		/* While output is written signals may come: emit() looks at them when it is stuck. */
+		/* Signals may come while output is written: emit() looks when it is stuck. */
 		sigprocmask(SIG_SETMASK, &unblocked, &blocked);
 		while ((more = buf_peek_frame(&from_node, &f, &payload)) > 0) {
 			handle(&f, payload);

@@ -212,7 +212,7 @@ static pid_t start_kernel(struct pipes *p, int cpu, char **argv)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
-	/* UML's RAM grows by the gap that a moved heap leaves, and its size must be known before. */
+	/* UML's RAM grows by the gap of a moved heap, and its size must be known before. */
 	personality(ADDR_NO_RANDOMIZE);
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
@@ -252,7 +252,9 @@ static int serve(struct pipes *p, int s, int log, pid_t kernel)
 	for (;;) {
 		pfd[0] = (struct pollfd){ .fd = s, .events = POLLIN };
 		pfd[1] = (struct pollfd){ .fd = p->line_out[0], .events = POLLIN };
-		pfd[2] = (struct pollfd){ .fd = node_can_take() ? p->line_in[1] : -1, .events = POLLOUT };
+		pfd[2] = (struct pollfd){
+			.fd = node_can_take() ? p->line_in[1] : -1, .events = POLLOUT,
+		};
 		pfd[3] = (struct pollfd){ .fd = p->console_out[0], .events = POLLIN };
 		for (i = 0; i < MAX_CLIENTS; i++)
 			pfd[4 + i] = (struct pollfd){ .fd = clients[i].fd,
@@ -280,7 +282,7 @@ static int serve(struct pipes *p, int s, int log, pid_t kernel)
 	return status;
 }
 
-/* UML leaves the host processes behind that carried its user code: they are stopped, end them all. */
+/* UML leaves the host processes behind that carried its user code: end them all. */
 static void end_kernel(pid_t kernel)
 {
 	struct timespec pause = { .tv_nsec = 5000000 };
@@ -394,8 +396,12 @@ int main(int argc, char **argv)
 	status = serve(&p, s, log, kernel);
 	end_kernel(kernel);
 	console_receive(p.console_out[0], log);
-	snprintf(text, sizeof(text), stop ? "stopped\n" : WIFSIGNALED(status) ? "killed by signal %d\n" :
-		 "exited with status %d\n", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	if (stop)
+		snprintf(text, sizeof(text), "stopped\n");
+	else if (WIFSIGNALED(status))
+		snprintf(text, sizeof(text), "killed by signal %d\n", WTERMSIG(status));
+	else
+		snprintf(text, sizeof(text), "exited with status %d\n", WEXITSTATUS(status));
 	write_file(end, text);
 	unlink(sock);
 	return 0;

@@ -180,7 +180,8 @@ static void make_node(void)
 	do_symlink(conf("PCV_MODULES"), "run/lab/modules");
 	uname(&u);
 	do_mkdir("lib/modules");
-	do_symlink(text("%s/modules/lib/modules/%s", dir, u.release), text("lib/modules/%s", u.release));
+	do_symlink(text("%s/modules/lib/modules/%s", dir, u.release),
+		   text("lib/modules/%s", u.release));
 }
 
 /* What a package would have installed, were it installed on the host. */

@@ -170,8 +170,7 @@ int main(int argc, char **argv)
 	MPI_Win_allocate(LARGEST, 1, MPI_INFO_NULL, MPI_COMM_WORLD, &s.window,
 			 &s.win);
 	for (i = 0; i < count; i++) {
-		size_t which = mt_random_below(
-			&m, ARRAY_SIZE(operations));
+		size_t which = mt_random_below(&m, ARRAY_SIZE(operations));
 		size_t len = draw_len(&m, LARGEST);
 		unsigned long before = m.errors;
 

@@ -56,7 +56,7 @@ ssh_works() {
 
 [ -n "$PCV_LOCAL" ] || step "ARP" arp_works
 for s in 0 1 56 1472 $((mtu - 28)); do
-	step "ping -s $s, not fragmented" pings -M do -s "$s" "$ip0"
+	step "ping -s $s, not fragmented" pings -M "do" -s "$s" "$ip0"
 done
 step "ping -s 60000" pings -s 60000 "$ip0"
 step "ping node1 from node0" node_exec node0 ping -c 3 -i 0.05 -W 5 "$(node_ip node1)"

@@ -267,8 +267,8 @@ static void query_qp(struct vc *vc)
 	struct vc_end e;
 
 	vc_open(vc, &e, &o);
-	vc_expect(vc, !ibv_query_qp(e.qp, &attr,
-				     (IBV_QP_DEST_QPN << 1) - 1, &init), "query_qp");
+	vc_expect(vc, !ibv_query_qp(e.qp, &attr, (IBV_QP_DEST_QPN << 1) - 1, &init),
+		  "query_qp");
 	vc_expect(vc, attr.qp_state == IBV_QPS_RTS, "state %d", attr.qp_state);
 	vc_expect(vc, attr.dest_qp_num == e.peer.qpn, "dest_qp_num");
 	vc_expect(vc, attr.rq_psn == e.peer.psn, "rq_psn %#x, not %#x",

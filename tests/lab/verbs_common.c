@@ -556,7 +556,7 @@ int vc_main(int argc, char **argv, const struct vc_test *tests,
 			break;
 	}
 	if (vc.local + server + !!host != 1) {
-		fprintf(stderr, "usage: %s --local | --server | --client HOST [--port N] [TEST...]\n",
+		fprintf(stderr, "usage: %s --local | --server | --client HOST [--port N] [TEST]\n",
 			argv[0]);
 		return 2;
 	}
