@@ -273,7 +273,10 @@ static const struct { const char *kind; int vc; uint32_t type, len, cont; } line
 };
 
 /* Data that are not where or what they may be; @beyond: counted from the area's end. */
-static const struct { const char *kind; uint32_t type, hdr, inlined, beyond, offset, len; } data[] = {
+static const struct {
+	const char *kind;
+	uint32_t type, hdr, inlined, beyond, offset, len;
+} data[] = {
 	{ "data-beyond", NET, 8, 0, 1, -64u, 65 },
 	{ "data-wraps", NET, 8, 0, 0, -64u, 60000 },
 	{ "data-misaligned", NET, 8, 0, 0, 32, 1000 },
@@ -312,9 +315,11 @@ static void unwanted(int vc, uint32_t dst, uint32_t src)
 
 	for (i = 0; i < 2; i++)
 		for (op = vc == REQUEST ? 1 : 16; op <= (vc == REQUEST ? 5 : 22); op++)
-			put_rc(vc, (struct rc){ .dst = dst, .src = src, .ssn = ssn[i], .op = op,
+			put_rc(vc, (struct rc){
+				.dst = dst, .src = src, .ssn = ssn[i], .op = op,
 				.flags = ONLY, .status = 2, .rkey = 0xffffffff, .va = ~0ull,
-				.msg_len = i ? ~0u : 8 }, 8);
+				.msg_len = i ? ~0u : 8
+			}, 8);
 }
 
 /* One request under the number that a connected queue pair expects. */
@@ -325,7 +330,7 @@ static void absurd(uint32_t dst, uint32_t src, uint32_t ssn, uint32_t how)
 		{ { .op = 1, .flags = LAST, .msg_len = 16, .seg_offset = 4096 }, 8 },
 		{ { .op = 2, .flags = LAST, .msg_len = 8, .seg_offset = 0xfffffff0 }, 24 },
 		{ { .op = 1, .flags = ONLY, .msg_len = 1u << 30 }, 0 },
-		{ { .op = 3, .flags = ONLY, .msg_len = 1u << 30, .rkey = 0xffffffff, .va = ~7ull }, 0 },
+		{ { .op = 3, .flags = ONLY, .msg_len = 1u << 30, .rkey = ~0u, .va = ~7ull }, 0 },
 		{ { .op = 4, .flags = ONLY, .msg_len = 8, .rkey = 1, .va = 3 }, 3 },
 		{ { .op = 99, .flags = ONLY, .msg_len = 8 }, 8 },
 		{ { .op = 1, .flags = FIRST, .msg_len = 1u << 30 }, 8 },
