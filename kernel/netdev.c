@@ -357,7 +357,8 @@ static bool pcv_net_rx_csum(struct sk_buff *skb, const struct pcv_net_hdr *hdr)
 	if (flags & PCV_NET_CSUM_PARTIAL) {
 		start = pcv_le16(hdr->csum_start);
 		offset = pcv_le16(hdr->csum_offset);
-		return start + offset + sizeof(__sum16) <= skb_headlen(skb) &&
+		/* What is summed lies behind the Ethernet header, which is taken off. */
+		return start >= ETH_HLEN && start + offset + sizeof(__sum16) <= skb_headlen(skb) &&
 		       skb_partial_csum_set(skb, start, offset);
 	}
 	if (flags & PCV_NET_CSUM_OK)

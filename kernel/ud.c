@@ -159,9 +159,10 @@ static void ud_deliver(struct pcv_qp *qp, const struct pcv_ud_hdr *hdr, const st
 		placed.byte_len = 0;
 	}
 	pcv_recv_complete(qp, recv, &placed, hdr, flags & PCV_RC_SOLICITED);
-	if (placed.status)
+	/* Anybody may send too much: that ends the receive, never the queue pair. */
+	if (placed.status == pcv_to_le32(PCV_WC_LOC_PROT_ERR))
 		pcv_qp_fail(qp);
-	else
+	else if (!placed.status)
 		pcv_stat_inc(PCV_STAT_RX_UD);
 }
 

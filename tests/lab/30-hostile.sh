@@ -57,7 +57,7 @@ counts() {
 	old=$life
 	before=$(stat "$name")
 	"$@" || status=1
-	sent=$(($(stat tx_send) + 200))
+	sent=$(($(stat tx_send) + 100))
 	if ! wait_until 5 both_rose "$name" $((before + n)); then
 		echo "$name: $before -> $(stat "$name"), expected +$n; bystander: $(stat tx_send), expected $sent"
 		status=1
@@ -74,12 +74,12 @@ works() {
 }
 back() {
 	wait_until 5 new_life || { echo "no new life after $old"; sed -n '/^name=/p' <<<"$stats"; return 1; }
-	wait_until 5 reachable && works
+	wait_until 5 reachable
 }
 
 # cuts KIND…: that life ends, the fault is counted, the next life works.
 cuts() { counts peer_broken 1 forge "$@" && back; }
-leave() { counts link_down 1 forge leave && back; }
+leave() { counts link_down 1 forge leave && back && works; }
 
 # A liar about credit is believed until the victim has a use for credit.
 credit() {
@@ -89,11 +89,11 @@ credit() {
 	counts peer_broken 1 forge credit || status=1
 	node_sh node0 'pkill -x ping'
 	finish "$flood" 10
-	[ $status -eq 0 ] && back
+	[ $status -eq 0 ] && back && works
 }
 
 # Nothing of it has arrived, so nobody may mind.
-garbage() { counts link_down 0 forge garbage "$1" 0 && reachable && works && leave; }
+garbage() { counts link_down 0 forge garbage "$1" 0 && reachable && leave; }
 
 # Connections between the nodes: queue pairs of node0 in $qpn, theirs in $peer_qpn.
 idle() {
@@ -143,14 +143,16 @@ idle_ends() {
 }
 
 cm_works() {
-	pair -p 7174 rping -s -p 7174 -C 3 -- rping -c -p 7174 -C 3 -a "$(node_ip node0)"
+	pair -t 10 -p 7174 rping -s -p 7174 -C 3 -- rping -c -p 7174 -C 3 -a "$(node_ip node0)"
 }
 
 step "the bystander runs" bystander || die "no bystander"
 
 # What breaks the protocol.
-for kind in type no-type no-head answer-on-request request-on-response short empty long longest continuation \
-	data-beyond data-wraps data-misaligned data-long-frame data-long-segment data-and-inline; do
+for kind in type no-head answer-on-request request-on-response works \
+	short empty long longest continuation works \
+	data-beyond data-wraps data-misaligned data-long-frame data-and-inline works; do
+	[ $kind != works ] || { step "verbs work" works; continue; }
 	step "$kind: cut off and back" cuts $kind
 done
 step "credit for what was never sent: cut off and back" credit
@@ -171,7 +173,12 @@ for seed in 1 2; do
 	step "garbage everywhere, seed $seed" garbage $seed
 	step "garbage that arrives, seed $seed" cuts garbage $seed 1
 done
+step "verbs still work" works
 step "connection management works" cm_works
+# It fits a datagram, and not what GSI has posted: nobody's business but the sender's.
+step "a long datagram for GSI" counts rx_msgs_request 1 forge ud 1 0x80010000 4096
+step "leaving again" leave
+step "connection management still works" cm_works
 look KILL
 finish "$by_cpid" 5 >/dev/null
 finish "$by_spid" 5 >/dev/null

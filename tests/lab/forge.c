@@ -23,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MAGIC		0x30564350u
@@ -85,33 +84,34 @@ static unsigned char *ap;	/* the victim's aperture */
 static struct hello layout;	/* the victim's own hello: where its rings are */
 static uint32_t next[2];	/* number of the next line, from the start of this life */
 
-static int open_in(const char *name, int a, int b, int flags)
+/* File @name of the lab, mapped whole: a node's RAM is sparse, and holes stay holes. */
+static unsigned char *map(const char *name, int number, int *fd)
 {
 	char path[4096];
-	int fd;
+	void *at;
 
-	snprintf(path, sizeof(path), name, dir, a, b);
-	fd = open(path, flags | O_CLOEXEC);
-	if (fd < 0)
+	snprintf(path, sizeof(path), name, dir, number);
+	*fd = open(path, O_RDWR | O_CLOEXEC);
+	at = mmap(NULL, lseek(*fd, 0, SEEK_END), PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	if (at == MAP_FAILED)
 		err(1, "%s", path);
-	return fd;
+	return at;
 }
 
-/* Where in a node's RAM the hello of one life to another lies. Holes stay holes. */
-static off_t find(int fd, uint32_t from, uint32_t to, struct hello *hello)
+/* Where in @number's RAM the hello of one life to another lies. */
+static unsigned char *find(int number, uint32_t from, uint32_t to, struct hello *hello)
 {
-	off_t at = 0, end = lseek(fd, 0, SEEK_END);
-	unsigned char *ram = mmap(NULL, end, PROT_READ, MAP_SHARED, fd, 0);
+	int fd;
+	unsigned char *ram = map("%s/ram%d", number, &fd);
+	off_t at = 0, end;
 
-	if (ram == MAP_FAILED)
-		err(1, "mmap");
 	while ((at = lseek(fd, at, SEEK_DATA)) >= 0) {
 		end = lseek(fd, at, SEEK_HOLE);
 		for (; at < end; at += PAGE) {
 			memcpy(hello, ram + at, sizeof(*hello));
 			if (hello->magic == MAGIC && hello->version == 1 &&
 			    hello->generation == from && hello->echo == to && hello->ready == from)
-				return at;
+				return ram + at;
 		}
 	}
 	errx(2, "no hello from %08x to %08x: that life is over", from, to);
@@ -122,6 +122,12 @@ static uint64_t *tail_of(int vc, uint32_t number)
 	uint32_t slot = number & (layout.ring[vc].count - 1);
 
 	return (uint64_t *)(ap + layout.ring[vc].lines + slot * LINE + PAYLOAD);
+}
+
+static uint32_t random_word(uint64_t *x)
+{
+	*x = *x * 6364136223846793005ull + 1442695040888963407ull;
+	return *x >> 32;
 }
 
 static uint32_t seq_base(void)
@@ -145,51 +151,25 @@ static uint32_t next_line(int vc)
 	return newest;
 }
 
-static void attach(void)
-{
-	struct hello theirs;
-	off_t at;
-	int fd;
-
-	fd = open_in("%s/ram%d", peer, 0, O_RDONLY);
-	find(fd, generation, peer_generation, &layout);
-	close(fd);
-	fd = open_in("%s/ram%d", node, 0, O_RDWR);
-	at = find(fd, peer_generation, generation, &theirs);
-	ap = mmap(NULL, layout.aperture_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, at);
-	if (ap == MAP_FAILED)
-		err(1, "mmap");
-	close(fd);
-	next[REQUEST] = next_line(REQUEST);
-	next[RESPONSE] = next_line(RESPONSE);
-}
-
 static volatile uint32_t *word(unsigned int offset)
 {
 	return (volatile uint32_t *)(ap + offset);
 }
 
-static void pause_us(long us)
-{
-	nanosleep(&(struct timespec){ .tv_nsec = us * 1000 }, NULL);
-}
-
 /* The lab's doorbell: bit 0 in the victim's register towards the peer, and a byte to wake it. */
 static void ring(void)
 {
-	int fifo = open_in("%s/db.%d.%d", peer, node, O_WRONLY | O_NONBLOCK);
-	int fd = open_in("%s/bridge", 0, 0, O_RDWR);
-	unsigned char *bridge = mmap(NULL, 1 << 18, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	uint64_t *db = (uint64_t *)(bridge + (node * 8 + peer) * PAGE + 128);
-	int i;
+	int fd, fifo, i;
+	uint64_t *db = (uint64_t *)(map("%s/bridge", 0, &fd) + (node * 8 + peer) * PAGE + 128);
+	char path[4096];
 
-	if (bridge == MAP_FAILED)
-		err(1, "bridge");
+	snprintf(path, sizeof(path), "%s/db.%d.%d", dir, peer, node);
+	fifo = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	__atomic_fetch_or(db, 1, __ATOMIC_SEQ_CST);
 	for (i = 0; i < 5000 && __atomic_load_n(db, __ATOMIC_SEQ_CST) & 1; i++) {
 		if (i % 20 == 0 && write(fifo, "", 1) < 0)
-			warn("doorbell");
-		pause_us(1000);
+			warn("%s", path);
+		usleep(1000);
 	}
 	if (i == 5000)
 		errx(1, "the victim does not look at its doorbell");
@@ -209,15 +189,13 @@ static void put_line(int vc, const void *payload, size_t n, uint32_t type, uint3
 /* A message, @len bytes of @bytes: continuation lines of type @cont follow the head. */
 static void put_bytes(int vc, uint32_t type, const void *bytes, uint32_t len, uint32_t cont)
 {
-	const unsigned char *from = bytes;
-	uint32_t left = len, n = left < PAYLOAD ? left : PAYLOAD;
+	uint32_t at = 0, n;
 
-	put_line(vc, from, n, type, len);
-	while (left -= n) {
-		from += n;
-		n = left < PAYLOAD ? left : PAYLOAD;
-		put_line(vc, from, n, cont, 0);
-	}
+	do {
+		n = len - at < PAYLOAD ? len - at : PAYLOAD;
+		put_line(vc, (const unsigned char *)bytes + at, n, at ? cont : type, at ? 0 : len);
+		at += n;
+	} while (at < len);
 }
 
 /* A message whose @len bytes of payload ride in the lines, or lie at @offset if there are @data. */
@@ -261,7 +239,6 @@ static void put_net(uint32_t flags, uint32_t start, uint32_t offset, uint32_t le
 /* Heads of one type, the length that they claim, the type of what follows. */
 static const struct { const char *kind; int vc; uint32_t type, len, cont; } lines[] = {
 	{ "type", REQUEST, 77, 20, CONT },
-	{ "no-type", REQUEST, 0, 20, CONT },
 	{ "no-head", REQUEST, CONT, 20, CONT },
 	{ "answer-on-request", REQUEST, RC_RESP, 48, CONT },
 	{ "request-on-response", RESPONSE, RC, 48, CONT },
@@ -281,7 +258,6 @@ static const struct {
 	{ "data-wraps", NET, 8, 0, 0, -64u, 60000 },
 	{ "data-misaligned", NET, 8, 0, 0, 32, 1000 },
 	{ "data-long-frame", NET, 8, 0, 0, 0, 65554 },
-	{ "data-long-segment", RC, 40, 0, 0, 0, 32769 },
 	{ "data-and-inline", NET, 8, 60, 0, 0, 1000 },
 };
 
@@ -337,11 +313,12 @@ static void absurd(uint32_t dst, uint32_t src, uint32_t ssn, uint32_t how)
 	};
 	struct rc h;
 
-	h = all[how % (sizeof(all) / sizeof(all[0]))].h;
+	how %= sizeof(all) / sizeof(all[0]);
+	h = all[how].h;
 	h.dst = dst;
 	h.src = src;
 	h.ssn = ssn;
-	put_rc(REQUEST, h, all[how % (sizeof(all) / sizeof(all[0]))].payload);
+	put_rc(REQUEST, h, all[how].payload);
 }
 
 /* Credit for lines that were never sent, again and again, until this life has ended. */
@@ -352,7 +329,7 @@ static void credit(void)
 
 	for (i = 0; i < 50000 && *word(READY) == peer_generation; i++) {
 		*word(CTL) = lie;
-		pause_us(200);
+		usleep(200);
 	}
 	if (i == 50000)
 		errx(1, "nobody minds");
@@ -366,27 +343,22 @@ static void credit(void)
  */
 static void garbage(uint32_t seed, bool arrives)
 {
+	uint32_t end = layout.ring[1].data + layout.ring[1].bytes, at, i;
 	uint64_t x = seed * 2654435761ull + 1;
-	uint32_t bytes, at, i;
-	int vc;
 
-	for (at = 24, bytes = layout.ring[1].data + layout.ring[1].bytes; at < bytes; at += 4) {
-		x = x * 6364136223846793005ull + 1442695040888963407ull;
+	for (at = 24; at < end; at += 4)
 		if (at != ALIVE && at != CTL && at != CTL + 128 && at != READY)
-			*word(at) = x >> 32;
-	}
-	for (i = 0; i < 128 && arrives; i++) {
-		vc = i & 1;
-		x = x * 6364136223846793005ull + 1442695040888963407ull;
-		put_line(vc, ap + layout.ring[vc].data + i * LINE, PAYLOAD,
-			 vc ? RC_RESP : NET + (x >> 60) % 3, (x >> 32) % 80);
-	}
+			*word(at) = random_word(&x);
+	for (i = 0; i < 128 && arrives; i++)
+		put_line(i & 1, ap + layout.ring[i & 1].data + i * LINE, PAYLOAD,
+			 i & 1 ? RC_RESP : NET + i / 2 % 3, random_word(&x) % 80);
 }
 
 int main(int argc, char **argv)
 {
-	const char *kind;
 	uint32_t a[4] = { 0 };
+	struct hello theirs;
+	const char *kind;
 	int i;
 
 	if (argc < 7)
@@ -399,7 +371,10 @@ int main(int argc, char **argv)
 	kind = argv[6];
 	for (i = 0; i < 4 && argc > 7 + i; i++)
 		a[i] = strtoul(argv[7 + i], NULL, 0);
-	attach();
+	find(peer, generation, peer_generation, &layout);
+	ap = find(node, peer_generation, generation, &theirs);
+	next[REQUEST] = next_line(REQUEST);
+	next[RESPONSE] = next_line(RESPONSE);
 
 	if (!strcmp(kind, "credit"))
 		credit();
