@@ -18,12 +18,12 @@ demo:			## build all, boot two nodes, show verbs and MPI between them
 	@tools/setup lab user
 	@tools/demo
 
-test:			## everything that must pass (under 30 minutes on two cores)
+test:			## everything that must pass (about 45 minutes on two cores)
 	@tools/setup
 	@tests/run
 
-test-full:		## the same with every size and option (hours)
-	@tools/setup
+test-full:		## the same with every size and option, a POWER node, a newer kernel (hours)
+	@tools/setup lab qemu user tests power newer
 	@PCV_FULL=1 tests/run --minutes 0
 
 check:			## the style: includes, barriers, checkpatch, sparse, shellcheck, ...
@@ -32,6 +32,10 @@ check:			## the style: includes, barriers, checkpatch, sparse, shellcheck, ...
 bench:			## measure against the physical limit, rdma_rxe, TCP and shared memory
 	@tools/setup lab user
 	@tools/bench
+
+bench-qemu:		## our two paths, rdma_rxe, siw and TCP between QEMU nodes
+	@tools/setup lab qemu user
+	@tools/bench --backend qemu
 
 kernel:			## the lab kernel and the modules for it
 	@lab/modules
@@ -50,4 +54,4 @@ install:		## module for this machine's kernel, and provider (DESTDIR, KERNEL)
 clean:			## build/ (the lab kernel stays in the cache)
 	rm -rf build
 
-.PHONY: help setup demo test test-full check bench kernel provider mpi-tests install clean
+.PHONY: help setup demo test test-full check bench bench-qemu kernel provider mpi-tests install clean

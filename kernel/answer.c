@@ -2,8 +2,9 @@
 /*
  * The requester's other half: answers from the peer, and how work requests end.
  *
- * An answer names a work request by its number. A number outside of what is
- * under way is old news at best: it is ignored.
+ * An answer names a work request by its number, which is its index in the queue
+ * counted from where the PSN says. A number outside of what is under way is old
+ * news at best, possibly of a former connection: it is ignored.
  */
 #include "dev.h"
 #include "req.h"
@@ -60,6 +61,12 @@ static bool sq_complete(struct pcv_qp *qp, u32 index, struct pcv_send *send, u8 
 	return told;
 }
 
+/* Has the one that stopped the queue been told? Then nothing succeeds any more. */
+static bool sq_failed(const struct pcv_sq *sq)
+{
+	return sq->stopped && (s32)(sq->una - sq->stop) >= 0;
+}
+
 void pcv_sq_retire(struct pcv_qp *qp)
 {
 	struct pcv_sq *sq = &qp->sq;
@@ -69,7 +76,7 @@ void pcv_sq_retire(struct pcv_qp *qp)
 	if (sq->next - sq->una > sq->sent - sq->una)
 		sq->sent = sq->next;
 	/* After a rewind there may be answers to what lies before @sent and behind @next. */
-	while (sq->una != sq->sent && !status) {
+	while (sq->una != sq->sent && !status && !sq_failed(sq)) {
 		struct pcv_send *send = pcv_sq_send(sq, sq->una);
 
 		if (!send->done)
@@ -109,12 +116,14 @@ void pcv_req_end(struct pcv_qp *qp, u32 index, u8 status)
 void pcv_req_flush(struct pcv_qp *qp)
 {
 	struct pcv_sq *sq = &qp->sq;
-	bool told = false;
+	bool told = false, failed;
 	u32 tail;
+	u8 status;
 
 	spin_lock_bh(&sq->lock);
 	if (READ_ONCE(qp->state) != IB_QPS_ERR)
 		goto out;
+	failed = sq_failed(sq);
 	/*
 	 * PCV(qp_kick:B) pairs with qp_kick:A: from now on every post calls; what
 	 * was posted before it could know is found below.
@@ -136,9 +145,10 @@ void pcv_req_flush(struct pcv_qp *qp)
 			send->opcode = READ_ONCE(swqe->opcode);
 			sq->fetched++;
 		}
-		/* What the peer has confirmed has not failed. */
-		told |= sq_complete(qp, sq->una, send,
-				    send->done ? send->status : PCV_WC_WR_FLUSH_ERR);
+		/* What the peer has confirmed has not failed; nothing succeeds behind a failure. */
+		status = send->done && !failed ? send->status : PCV_WC_WR_FLUSH_ERR;
+		failed |= status;
+		told |= sq_complete(qp, sq->una, send, status);
 		sq->una++;
 	}
 	sq->tail = tail;
@@ -253,12 +263,10 @@ static int scatter_local(struct pcv_qp *qp, u32 index, struct pcv_send *send, u3
 			 const void *src, u32 len)
 {
 	struct pcv_sq *sq = &qp->sq;
-	struct pcv_recv *list = &sq->back;
 
-	list->num_sge = send->num_sge;
-	memcpy(list->sge, sq->queue + (index & (sq->count - 1)) * sq->stride + PCV_SWQE_BYTES,
+	memcpy(sq->sge, sq->queue + (index & (sq->count - 1)) * sq->stride + PCV_SWQE_BYTES,
 	       send->num_sge * sizeof(struct pcv_sge));
-	return pcv_recv_scatter(qp, list, offset, src, len);
+	return pcv_recv_scatter(qp, sq->sge, send->num_sge, offset, src, len);
 }
 
 static void read_done(struct pcv_sq *sq, u32 ssn, struct pcv_send *send)
@@ -313,14 +321,22 @@ static void answer_atomic(struct pcv_qp *qp, u32 ssn, const struct pcv_rx *rx)
 	acknowledge(qp, ssn);
 }
 
-void pcv_req_answer(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struct pcv_rx *rx)
+void pcv_req_answer(struct pcv_qp *qp, const struct pcv_peer *peer, const struct pcv_rc_hdr *hdr,
+		    const struct pcv_rx *rx)
 {
 	struct pcv_sq *sq = &qp->sq;
-	u32 ssn = pcv_le32(hdr->ssn);
+	u32 ssn;
 
 	spin_lock_bh(&sq->lock);
+	if (!pcv_qp_hears(qp, peer, hdr)) {
+		pcv_stat_inc(PCV_STAT_RX_NO_QP);
+		spin_unlock_bh(&sq->lock);
+		return;
+	}
 	if (READ_ONCE(qp->state) != IB_QPS_RTS && READ_ONCE(qp->state) != IB_QPS_SQD)
 		goto out;
+	/* As an index into the queue. */
+	ssn = pcv_le32(hdr->ssn) - sq->first;
 	switch (hdr->op) {
 	case PCV_RC_ACK:
 		if (was_sent(sq, ssn, false))
@@ -340,6 +356,9 @@ void pcv_req_answer(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struc
 		if (sq->rnr) {
 			del_timer(&sq->timer);
 			sq->rnr = false;
+			/* It has not waited: that was no retry. */
+			if (sq->rnr_left < qp->attr.rnr_retry)
+				sq->rnr_left++;
 			sq->progress = jiffies;
 		} else if (under_way(sq, ssn, true)) {
 			acknowledge(qp, ssn);
@@ -365,16 +384,20 @@ out:
 
 /**
  * pcv_req_peer_lost() - the peer is gone: what was under way is lost
+ *
+ * Nothing happens if the queue pair is not connected to @peer.
  */
-void pcv_req_peer_lost(struct pcv_qp *qp)
+void pcv_req_peer_lost(struct pcv_qp *qp, const struct pcv_peer *peer)
 {
 	struct pcv_sq *sq = &qp->sq;
 
 	spin_lock_bh(&sq->lock);
-	if (READ_ONCE(qp->state) == IB_QPS_RTS || READ_ONCE(qp->state) == IB_QPS_SQD) {
-		if (pcv_sq_under_way(sq))
-			pcv_req_end(qp, sq->una, PCV_WC_RETRY_EXC_ERR);
-	}
-	spin_unlock_bh(&sq->lock);
+	if (qp->peer != peer)
+		goto out;
+	if ((READ_ONCE(qp->state) == IB_QPS_RTS || READ_ONCE(qp->state) == IB_QPS_SQD) &&
+	    pcv_sq_under_way(sq))
+		pcv_req_end(qp, sq->una, PCV_WC_RETRY_EXC_ERR);
 	pcv_qp_fail(qp);
+out:
+	spin_unlock_bh(&sq->lock);
 }

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #include <linux/bitops.h>
 #include <linux/device.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
+#include <linux/err.h>
 #include <linux/io.h>
+#include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/property.h>
 
 #include "aperture.h"
+#include "compat.h"
 #include "os.h"
 #include <pcieverbs/wire.h>
 
@@ -55,9 +59,10 @@ static bool pcv_aperture_fit(struct pcv_aperture *ap, const struct pcv_aperture_
 static int pcv_aperture_map(struct pcv_aperture *ap, phys_addr_t phys, u64 bytes,
 			    const struct pcv_aperture_need *need)
 {
-	ap->base = memremap(phys, bytes, MEMREMAP_WB);
-	if (!ap->base)
-		return -ENOMEM;
+	ap->base = pcv_offered_map(phys, bytes);
+	if (IS_ERR(ap->base))
+		return PTR_ERR(ap->base);
+	ap->base_phys = phys;
 	ap->base_bytes = bytes;
 	ap->base_dma = dma_map_resource(ap->dev, phys, bytes, DMA_BIDIRECTIONAL, 0);
 	if (dma_mapping_error(ap->dev, ap->base_dma))
@@ -70,7 +75,7 @@ static int pcv_aperture_map(struct pcv_aperture *ap, phys_addr_t phys, u64 bytes
 err_unmap_resource:
 	dma_unmap_resource(ap->dev, ap->base_dma, bytes, DMA_BIDIRECTIONAL, 0);
 err_unmap:
-	memunmap(ap->base);
+	pcv_offered_unmap(ap->base);
 	return -ENOMEM;
 }
 
@@ -167,6 +172,27 @@ int pcv_aperture_alloc(struct pcv_aperture *ap, struct device *dev,
 	return err;
 }
 
+unsigned long pcv_aperture_pfn(const struct pcv_aperture *ap, u64 offset)
+{
+	void *at = ap->start + offset;
+
+	if (offset >= ap->bytes || !PAGE_ALIGNED(ap->start))
+		return 0;
+	switch (ap->source) {
+	case PCV_APERTURE_NONE:
+		return 0;
+	case PCV_APERTURE_RESERVED:
+	case PCV_APERTURE_OFFERED:
+		return PHYS_PFN(ap->base_phys + (at - ap->base));
+	case PCV_APERTURE_COHERENT:
+		/* Uncached for the kernel: a cached mapping beside it would be wrong. */
+		if (!dev_is_dma_coherent(ap->dev))
+			return 0;
+		return is_vmalloc_addr(at) ? vmalloc_to_pfn(at) : PHYS_PFN(virt_to_phys(at));
+	}
+	return 0;
+}
+
 void pcv_aperture_free(struct pcv_aperture *ap)
 {
 	switch (ap->source) {
@@ -180,7 +206,7 @@ void pcv_aperture_free(struct pcv_aperture *ap)
 		fallthrough;
 	case PCV_APERTURE_OFFERED:
 		dma_unmap_resource(ap->dev, ap->base_dma, ap->base_bytes, DMA_BIDIRECTIONAL, 0);
-		memunmap(ap->base);
+		pcv_offered_unmap(ap->base);
 		break;
 	}
 	ap->source = PCV_APERTURE_NONE;

@@ -23,6 +23,7 @@ enum pcv_aperture_source {
  * @bytes: its size
  * @base: as allocated: @start may lie higher for alignment
  * @base_dma: the same, the device's address
+ * @base_phys: the same, the CPU's physical address; 0: pages of their own
  * @base_bytes: as allocated
  * @slot: which part of the reserved range
  */
@@ -34,6 +35,7 @@ struct pcv_aperture {
 	u64 bytes;
 	void *base;
 	dma_addr_t base_dma;
+	phys_addr_t base_phys;
 	u64 base_bytes;
 	int slot;
 };
@@ -63,6 +65,15 @@ int pcv_aperture_alloc(struct pcv_aperture *ap, struct device *dev,
 
 /* Nothing may translate to it any more. */
 void pcv_aperture_free(struct pcv_aperture *ap);
+
+/**
+ * pcv_aperture_pfn() - page frame of a byte of the aperture
+ * @offset: from @start
+ *
+ * Any context. Return: 0 if a process could not map it the way the device
+ * sees it.
+ */
+unsigned long pcv_aperture_pfn(const struct pcv_aperture *ap, u64 offset);
 
 const char *pcv_aperture_source_name(const struct pcv_aperture *ap);
 

@@ -127,14 +127,17 @@ static bool pcv_chan_tx_has_room(const struct pcv_chan_tx *tx)
 /* Ask for a doorbell after the next credit; then the caller looks again. */
 static void pcv_chan_tx_ask(struct pcv_peer *peer, struct pcv_chan_tx *tx)
 {
+	u32 rings = atomic_read(&peer->rings);
 	u32 credit = pcv_le32(PCV_LOAD(&tx->in->line_credit));
 
 	lockdep_assert_held(&tx->lock);
-	if (!tx->up || (tx->starved && tx->starved_credit == credit))
+	if (!tx->up ||
+	    (tx->starved && tx->starved_credit == credit && tx->starved_rings == rings))
 		return;
 
 	pcv_stat_inc(PCV_STAT_TX_STARVED);
 	tx->starved_credit = credit;
+	tx->starved_rings = rings;
 	if (!++tx->starved)
 		tx->starved++;
 	PCV_STORE(&tx->out->starved, pcv_to_le32(tx->starved));
@@ -192,7 +195,7 @@ int pcv_peer_tx_begin(struct pcv_peer *peer, struct pcv_tx *tx, u8 vc, u8 type,
 	u32 len = sizeof(struct pcv_msg) + info->hdr_len;
 	u32 lines;
 
-	if (WARN_ON_ONCE(plen > info->data_max || vc != info->vc))
+	if (WARN_ON_ONCE(plen > info->data_max || (vc != info->vc && info->vc != PCV_VC_ANY)))
 		return -EMSGSIZE;
 
 	tx->peer = peer;

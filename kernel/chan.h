@@ -43,11 +43,16 @@
  * @out: words that this node writes, in the window
  * @rung: value of in->armed that was answered with a doorbell
  * @starved: value last written to out->starved
+ * @starved_rings: doorbells that had come before it was written: one that comes
+ *	later may be the answer, to a credit that was seen already
  * @starved_credit: credit when it was written: while it is the same, that
  *	doorbell is still to come
  * @waiters: struct pcv_tx_waiter, oldest first
  * @running: the one whose function runs now
  */
+/* A message type that may travel on either. */
+#define PCV_VC_ANY		PCV_VC_COUNT
+
 struct pcv_chan_tx {
 	spinlock_t lock;
 	bool up;
@@ -63,6 +68,7 @@ struct pcv_chan_tx {
 	u32 rung;
 	u32 starved;
 	u32 starved_credit;
+	u32 starved_rings;
 	struct list_head waiters;
 	struct pcv_tx_waiter *running;
 };
@@ -114,11 +120,13 @@ struct pcv_peer {
 	struct list_head entry;
 	struct rcu_head rcu;
 	struct pcv_channel channel;
+	atomic_t blocks;		/* of the aperture that queue pairs have */
 	void *priv[PCV_CLIENT_COUNT];
 	bool ready[PCV_CLIENT_COUNT];
 	bool up;
 	bool broken;
 	bool rung;
+	atomic_t rings;			/* doorbells that have come */
 	struct pcv_chan_tx tx[PCV_VC_COUNT];
 	struct pcv_chan_rx rx[PCV_VC_COUNT];
 	struct task_struct *rx_task;

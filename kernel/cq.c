@@ -20,7 +20,7 @@ static void cq_tasklet(struct tasklet_struct *t)
 		cq->ib.comp_handler(&cq->ib, cq->ib.cq_context);
 }
 
-int pcv_create_cq(struct ib_cq *ib, const struct ib_cq_init_attr *attr, struct ib_udata *udata)
+static int cq_init(struct ib_cq *ib, const struct ib_cq_init_attr *attr, struct ib_udata *udata)
 {
 	struct pcv_cq *cq = to_cq(ib);
 	struct pcv_create_cq_resp resp = {};
@@ -57,6 +57,19 @@ int pcv_create_cq(struct ib_cq *ib, const struct ib_cq_init_attr *attr, struct i
 	return err;
 }
 
+int pcv_create_cq(struct ib_cq *ib, const struct ib_cq_init_attr *attr,
+		  struct pcv_cq_request *request)
+{
+	int err = pcv_count_up(ib->device, PCV_LIMITED_CQ);
+
+	if (err)
+		return err;
+	err = cq_init(ib, attr, pcv_cq_udata(request));
+	if (err)
+		pcv_count_down(ib->device, PCV_LIMITED_CQ);
+	return err;
+}
+
 int pcv_destroy_cq(struct ib_cq *ib, struct ib_udata *udata)
 {
 	struct pcv_cq *cq = to_cq(ib);
@@ -68,6 +81,7 @@ int pcv_destroy_cq(struct ib_cq *ib, struct ib_udata *udata)
 		kvfree(cq->wc);
 	}
 	pcv_region_destroy(cq->region);
+	pcv_count_down(ib->device, PCV_LIMITED_CQ);
 	return 0;
 }
 
@@ -113,6 +127,20 @@ void pcv_cq_hint(struct pcv_cq *cq, u32 qpn, bool solicited)
 		cq->ib.comp_handler(&cq->ib, cq->ib.cq_context);
 }
 
+/* A completion is lost: the owner cannot go on with this CQ. Once (IBA vol. 1, 11.6.3.1). */
+static void cq_error(struct pcv_cq *cq)
+{
+	struct ib_event event = {
+		.device = cq->ib.device,
+		.element.cq = &cq->ib,
+		.event = IB_EVENT_CQ_ERR,
+	};
+
+	ibdev_warn(cq->ib.device, "completion queue overflows\n");
+	if (cq->ib.event_handler)
+		cq->ib.event_handler(&event, cq->ib.cq_context);
+}
+
 void pcv_cq_push(struct pcv_cq *cq, const struct ib_wc *wc, bool solicited)
 {
 	unsigned long irq;
@@ -120,9 +148,11 @@ void pcv_cq_push(struct pcv_cq *cq, const struct ib_wc *wc, bool solicited)
 
 	spin_lock_irqsave(&cq->lock, irq);
 	if (cq->tail - cq->head == cq->size) {
+		call = !cq->overflow;
 		cq->overflow = true;
 		spin_unlock_irqrestore(&cq->lock, irq);
-		ibdev_warn_ratelimited(cq->ib.device, "completion queue overflows\n");
+		if (call)
+			cq_error(cq);
 		return;
 	}
 	cq->wc[cq->tail++ & (cq->size - 1)] = *wc;

@@ -6,6 +6,13 @@
 #include <rdma/uverbs_ioctl.h>
 
 #include "dev.h"
+#include "map.h"
+
+int pcv_mmap_entry_insert(struct ib_ucontext *ctx, struct pcv_mmap_entry *entry)
+{
+	/* From 1 on: offset 0 must not name a mapping. */
+	return rdma_user_mmap_entry_insert_range(ctx, &entry->rdma, PAGE_SIZE, 1, U32_MAX);
+}
 
 /**
  * pcv_region_create() - shared memory for one object
@@ -33,9 +40,7 @@ struct pcv_region *pcv_region_create(struct ib_udata *udata, size_t bytes)
 		return region;
 
 	ctx = rdma_udata_to_drv_context(udata, struct pcv_ucontext, ib);
-	/* From 1 on: offset 0 must not name a mapping. */
-	err = rdma_user_mmap_entry_insert_range(&ctx->ib, &region->rdma, region->bytes,
-						1, U32_MAX);
+	err = pcv_mmap_entry_insert(&ctx->ib, &region->entry);
 	if (err)
 		goto err_free_mem;
 	region->mapped = true;
@@ -64,7 +69,7 @@ struct pcv_region *pcv_region_lend(struct ib_ucontext *ctx, void *mem, size_t by
 	region->mem = mem;
 	region->bytes = PAGE_ALIGN(bytes);
 	region->borrowed = true;
-	err = rdma_user_mmap_entry_insert_range(ctx, &region->rdma, region->bytes, 1, U32_MAX);
+	err = pcv_mmap_entry_insert(ctx, &region->entry);
 	if (err) {
 		kfree(region);
 		return ERR_PTR(err);
@@ -79,7 +84,7 @@ void pcv_region_destroy(struct pcv_region *region)
 	if (!region)
 		return;
 	if (region->mapped) {
-		rdma_user_mmap_entry_remove(&region->rdma);
+		rdma_user_mmap_entry_remove(&region->entry.rdma);
 		return;
 	}
 	vfree(region->mem);
@@ -88,12 +93,18 @@ void pcv_region_destroy(struct pcv_region *region)
 
 u64 pcv_region_offset(struct pcv_region *region)
 {
-	return rdma_user_mmap_get_offset(&region->rdma);
+	return rdma_user_mmap_get_offset(&region->entry.rdma);
 }
 
 void pcv_mmap_free(struct rdma_user_mmap_entry *entry)
 {
-	struct pcv_region *region = container_of(entry, struct pcv_region, rdma);
+	struct pcv_region *region;
+
+	if (container_of(entry, struct pcv_mmap_entry, rdma)->map) {
+		pcv_map_free(entry);
+		return;
+	}
+	region = container_of(entry, struct pcv_region, entry.rdma);
 
 	if (!region->borrowed)
 		vfree(region->mem);
@@ -108,10 +119,15 @@ int pcv_mmap(struct ib_ucontext *ib, struct vm_area_struct *vma)
 
 	if (!(vma->vm_flags & VM_SHARED) || (vma->vm_flags & VM_EXEC))
 		return -EINVAL;
-	entry = rdma_user_mmap_entry_get(ib, vma);
+	/* Who owns it knows its size: see pcv_mmap_entry_insert(). */
+	entry = rdma_user_mmap_entry_get_pgoff(ib, vma->vm_pgoff);
 	if (!entry)
 		return -EINVAL;
-	region = container_of(entry, struct pcv_region, rdma);
+	if (container_of(entry, struct pcv_mmap_entry, rdma)->map) {
+		err = pcv_map_mmap(entry, vma);
+		goto out;
+	}
+	region = container_of(entry, struct pcv_region, entry.rdma);
 	if (vma->vm_end - vma->vm_start != region->bytes) {
 		err = -EINVAL;
 		goto out;

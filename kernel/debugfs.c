@@ -47,6 +47,11 @@ void pcv_debugfs_links(void)
 	debugfs_create_file("aperture", 0444, pcv_debugfs_dir, NULL, &aperture_fops);
 }
 
+void pcv_debugfs_add(const char *name, void *data, const struct file_operations *fops)
+{
+	debugfs_create_file(name, 0444, pcv_debugfs_dir, data, fops);
+}
+
 void pcv_debugfs_exit(void)
 {
 	debugfs_remove(pcv_debugfs_dir);

@@ -3,6 +3,8 @@
 #ifndef PCV_DEBUGFS_H
 #define PCV_DEBUGFS_H
 
+#include <linux/fs.h>
+
 void pcv_debugfs_init(void);
 
 /**
@@ -11,6 +13,9 @@ void pcv_debugfs_init(void);
  * Between this and pcv_debugfs_exit() they must be there to be asked.
  */
 void pcv_debugfs_links(void);
+
+/* A file of somebody else's, until pcv_debugfs_exit(). */
+void pcv_debugfs_add(const char *name, void *data, const struct file_operations *fops);
 void pcv_debugfs_exit(void);
 
 #endif /* PCV_DEBUGFS_H */

@@ -10,6 +10,8 @@
 #include <rdma/uverbs_ioctl.h>
 
 #include "dev.h"
+#include "direct.h"
+#include "fast.h"
 #include "verbs.h"
 
 MODULE_IMPORT_NS(DMA_BUF);
@@ -56,23 +58,42 @@ static int query_device(struct ib_device *ib, struct ib_device_attr *attr,
 	attr->max_send_sge = PCV_MAX_SGE;
 	attr->max_recv_sge = PCV_MAX_SGE;
 	attr->max_sge_rd = PCV_MAX_SGE;
-	attr->max_cq = PCV_MAX_QP;
+	attr->max_cq = PCV_MAX_CQ;
 	attr->max_cqe = 1 << 22;
 	attr->max_mr = (1 << 24) - 1;
-	attr->max_pd = 1 << 20;
+	attr->max_pd = PCV_MAX_PD;
 	attr->max_qp_rd_atom = PCV_MAX_RD_ATOMIC;
 	attr->max_res_rd_atom = PCV_MAX_RD_ATOMIC * PCV_MAX_QP;
 	attr->max_qp_init_rd_atom = PCV_MAX_RD_ATOMIC;
 	/* One lock for all queue pairs of the node: not with its CPUs, though. */
 	attr->atomic_cap = IB_ATOMIC_HCA;
-	attr->max_ah = 1 << 20;
-	attr->max_srq = PCV_MAX_QP;
+	attr->max_ah = PCV_MAX_AH;
+	attr->max_srq = PCV_MAX_SRQ;
 	attr->max_srq_wr = PCV_MAX_SRQ_WR;
 	attr->max_srq_sge = PCV_MAX_SGE;
 	attr->max_fast_reg_page_list_len = PCV_MAX_FAST_REG;
 	attr->max_pkeys = 1;
 	attr->local_ca_ack_delay = 15;
 	return 0;
+}
+
+int pcv_count_up(struct ib_device *ib, enum pcv_limited kind)
+{
+	static const int most[] = {
+		[PCV_LIMITED_PD] = PCV_MAX_PD,
+		[PCV_LIMITED_AH] = PCV_MAX_AH,
+		[PCV_LIMITED_CQ] = PCV_MAX_CQ,
+		[PCV_LIMITED_SRQ] = PCV_MAX_SRQ,
+		[PCV_LIMITED_QP] = PCV_MAX_QP,
+	};
+
+	/* Never more, not even for a moment: others may be refused for that one. */
+	return atomic_add_unless(&to_verbs(ib)->count[kind], 1, most[kind]) ? 0 : -ENOMEM;
+}
+
+void pcv_count_down(struct ib_device *ib, enum pcv_limited kind)
+{
+	atomic_dec(&to_verbs(ib)->count[kind]);
 }
 
 static int query_port(struct ib_device *ib, u32 port, struct ib_port_attr *attr)
@@ -150,7 +171,8 @@ static int get_hw_stats(struct ib_device *ib, struct rdma_hw_stats *stats, u32 p
 	if (!port)
 		return -EINVAL;
 	for (i = 0; i < PCV_STAT_COUNT; i++)
-		stats->value[i] = pcv_stat_read(i);
+		stats->value[i] = i == PCV_STAT_TX_FAST ? pcv_fast_sent(to_verbs(ib)) :
+							  pcv_stat_read(i);
 	return PCV_STAT_COUNT;
 }
 
@@ -159,20 +181,18 @@ static int get_hw_stats(struct ib_device *ib, struct rdma_hw_stats *stats, u32 p
 static void rx_rc(struct pcv_verbs *dev, struct pcv_peer *peer, const struct pcv_rx *rx)
 {
 	const struct pcv_rc_hdr *hdr = rx->hdr;
-	struct pcv_qp *qp = pcv_qp_get(dev, pcv_le32(hdr->dst_qpn));
+	struct pcv_qp *qp = pcv_qp_get(dev, pcv_le32(hdr->dst) & PCV_QPN_MASK);
 
 	if (!qp) {
 		pcv_stat_inc(PCV_STAT_RX_NO_QP);
 		return;
 	}
-	/* Only the one that it is connected to may speak to a queue pair. */
-	if (!pcv_qp_is_rc(qp) || READ_ONCE(qp->peer) != peer ||
-	    READ_ONCE(qp->dst_qpn) != pcv_le32(hdr->src_qpn))
+	if (!pcv_qp_is_rc(qp))
 		pcv_stat_inc(PCV_STAT_RX_NO_QP);
 	else if (rx->type == PCV_MSG_RC)
-		pcv_resp_request(qp, hdr, rx);
+		pcv_resp_request(qp, peer, hdr, rx);
 	else
-		pcv_req_answer(qp, hdr, rx);
+		pcv_req_answer(qp, peer, hdr, rx);
 	pcv_qp_put(qp);
 }
 
@@ -196,6 +216,8 @@ static void client_rx(struct pcv_peer *peer, const struct pcv_rx *rx)
 {
 	if (rx->type == PCV_MSG_UD)
 		rx_ud(the_device, rx);
+	else if (rx->type == PCV_MSG_FAST)
+		pcv_fast_rx(the_device, peer, rx);
 	else
 		rx_rc(the_device, peer, rx);
 }
@@ -234,6 +256,7 @@ static void fabric_change(struct pcv_verbs *dev, u64 from, u64 to)
 static void client_up(struct pcv_peer *peer)
 {
 	fabric_change(the_device, 0, fabric_node(pcv_peer_mac(peer)));
+	pcv_fast_area_up(peer);
 }
 
 static void client_down(struct pcv_peer *peer)
@@ -242,18 +265,32 @@ static void client_down(struct pcv_peer *peer)
 	unsigned long qpn;
 	struct pcv_qp *qp;
 
+	pcv_direct_peer_down(peer);
 	fabric_change(dev, fabric_node(pcv_peer_mac(peer)), 0);
+	pcv_fast_area_close(peer);
 	/* The iteration goes on by number: nothing needs to be held over a step. */
 	xa_for_each(&dev->qps, qpn, qp) {
 		qp = pcv_qp_get(dev, qpn);
 		if (!qp)
 			continue;
-		if (READ_ONCE(qp->peer) == peer)
-			pcv_req_peer_lost(qp);
-		else if (!pcv_qp_is_rc(qp))
+		if (pcv_qp_is_rc(qp)) {
+			pcv_req_peer_lost(qp, peer);
+			/*
+			 * Its window and its part of the aperture go: so do their
+			 * mappings. Who connects holds the mutex from the look for
+			 * the peer to that for a block: he is seen here, or sees that
+			 * the area is closed.
+			 */
+			mutex_lock(&qp->modify);
+			if (qp->peer == peer)
+				pcv_fast_detach(qp);
+			mutex_unlock(&qp->modify);
+		} else {
 			pcv_req_run(qp);	/* a datagram may have waited for this peer */
+		}
 		pcv_qp_put(qp);
 	}
+	pcv_fast_area_down(peer);
 }
 
 static const struct pcv_peer_client client = {
@@ -363,6 +400,12 @@ struct pcv_verbs *pcv_verbs_create(struct device *parent, struct net_device *nde
 		err = -ENOMEM;
 		goto err_fabric;
 	}
+	err = pcv_ctl_init();
+	if (err)
+		goto err_wq;
+	err = pcv_direct_init();
+	if (err)
+		goto err_ctl;
 
 	dev->ib.phys_port_cnt = 1;
 	dev->ib.node_type = RDMA_NODE_IB_CA;
@@ -371,11 +414,12 @@ struct pcv_verbs *pcv_verbs_create(struct device *parent, struct net_device *nde
 	dev->ib.local_dma_lkey = PCV_LOCAL_DMA_LKEY;
 	strscpy(dev->ib.node_desc, "pcieverbs", sizeof(dev->ib.node_desc));
 	addrconf_addr_eui48((u8 *)&dev->ib.node_guid, ndev->dev_addr);
-	dev->ib.uverbs_cmd_mask |= BIT_ULL(IB_USER_VERBS_CMD_POST_SEND);
+	dev->ib.uverbs_cmd_mask |= BIT_ULL(IB_USER_VERBS_CMD_POST_SEND) |
+				   BIT_ULL(IB_USER_VERBS_CMD_POST_SRQ_RECV);
 	ib_set_device_ops(&dev->ib, &ops);
 	err = ib_device_set_netdev(&dev->ib, ndev, 1);
 	if (err)
-		goto err_wq;
+		goto err_direct;
 
 	/* Before anybody can make a queue pair: its peers must be heard. */
 	the_device = dev;
@@ -396,6 +440,10 @@ err_unregister:
 err_client:
 	pcv_peer_client_set(PCV_CLIENT_VERBS, NULL);
 	the_device = NULL;
+err_direct:
+	pcv_direct_exit();
+err_ctl:
+	pcv_ctl_exit();
 err_wq:
 	destroy_workqueue(dev->wq);
 err_fabric:
@@ -412,6 +460,8 @@ void pcv_verbs_destroy(struct pcv_verbs *dev)
 	ib_unregister_device(&dev->ib);
 	pcv_peer_client_set(PCV_CLIENT_VERBS, NULL);
 	the_device = NULL;
+	pcv_direct_exit();
+	pcv_ctl_exit();
 	destroy_workqueue(dev->wq);
 	/* Regions' and MRs' last callbacks run out of this module. */
 	rcu_barrier();

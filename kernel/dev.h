@@ -10,9 +10,10 @@
  *   srq->lock       claiming from a kernel SRQ, limit: interrupts off
  *   cq->lock        kernel completion ring: interrupts off
  *   owes_lock       list of queue pairs that owe an answer: bottom halves off
+ *   direct->lock    direct slots: interrupts off; loan_lock, unmap_lock: see direct.c
  *
- * sq.lock and rq.lock of one QP are held together only to change its peer, in
- * that order. Either may be held
+ * sq.lock and rq.lock of one QP are held together only to change its peer or
+ * its attributes, in that order. Either may be held
  * around pcv_peer_tx_begin() .. pcv_peer_tx_end(). qp->post_lock (interrupts
  * off, kernel posting only) nests in none of them.
  *
@@ -36,6 +37,7 @@
 #include <rdma/pcieverbs-abi.h>
 
 #include "compat.h"
+#include "map.h"
 #include "os.h"
 #include "peer.h"
 #include "ring.h"
@@ -54,6 +56,21 @@
 /* The key that stands for all of kernel memory: kernel queue pairs only. */
 #define PCV_LOCAL_DMA_LKEY	1
 
+/* What is announced of each kind (query_device), and not exceeded. */
+enum pcv_limited {
+	PCV_LIMITED_PD,
+	PCV_LIMITED_AH,
+	PCV_LIMITED_CQ,
+	PCV_LIMITED_SRQ,
+	PCV_LIMITED_QP,
+	PCV_LIMITED_COUNT
+};
+
+#define PCV_MAX_PD		65536
+#define PCV_MAX_AH		(1u << 20)
+#define PCV_MAX_CQ		65536
+#define PCV_MAX_SRQ		65536
+
 struct pcv_verbs {
 	struct ib_device ib;		/* first: allocated by ib_alloc_device() */
 	struct net_device *ndev;
@@ -63,6 +80,7 @@ struct pcv_verbs {
 	struct xarray mrs;		/* key >> 8 -> struct pcv_mr */
 	struct xarray ahs;		/* number -> struct pcv_ah */
 	u32 next_qpn;
+	atomic_t count[PCV_LIMITED_COUNT];
 	u32 next_mr;
 	u32 next_ah;
 	/* All atomics that target this node's memory are atomic against each other. */
@@ -82,14 +100,14 @@ static inline struct pcv_verbs *to_verbs(struct ib_device *ib)
 
 /**
  * struct pcv_region - one mapping's worth of shared memory
- * @rdma: mmap entry; its reference count owns @mem when @mapped is set
+ * @entry: for mmap(); its reference count owns @mem when @mapped is set
  * @mem: zeroed, from vmalloc_user(): page references keep it for a process
  *	that still maps it after the region is gone
  * @bytes: multiple of PAGE_SIZE
  * @mapped: a process may map it
  */
 struct pcv_region {
-	struct rdma_user_mmap_entry rdma;
+	struct pcv_mmap_entry entry;
 	void *mem;
 	size_t bytes;
 	bool mapped;
@@ -126,6 +144,10 @@ struct pcv_ah {
 /* What an address handle says, copied under RCU. Return: false if there is none for this PD. */
 bool pcv_ah_lookup(struct pcv_verbs *dev, u32 number, const struct ib_pd *pd, struct pcv_ah *copy);
 
+/* One more of them, or one less. Any context. Return: 0, or -ENOMEM if there are too many. */
+int pcv_count_up(struct ib_device *ib, enum pcv_limited kind);
+void pcv_count_down(struct ib_device *ib, enum pcv_limited kind);
+
 /* --- memory regions --------------------------------------------------------- */
 
 enum pcv_mr_kind {
@@ -141,6 +163,7 @@ enum pcv_mr_kind {
  * @key: both keys; changes with fast registration, under @lock
  * @valid: may be used; cleared by invalidation
  * @page: what user memory or a fast registration consists of, @page_size bytes each
+ * @lent: to peers whose processes may write here themselves (direct.c)
  */
 struct pcv_mr {
 	struct ib_mr ib;
@@ -160,6 +183,7 @@ struct pcv_mr {
 	u32 max_frags;
 	u32 nfrags;
 	u32 first_offset;	/* of @iova in the first page */
+	struct list_head lent;
 };
 
 struct pcv_qp;
@@ -174,6 +198,9 @@ struct pcv_qp;
  */
 struct pcv_mr *pcv_mr_get(struct pcv_qp *qp, u32 key, u64 va, u64 len, int access, bool remote);
 void pcv_mr_put(struct pcv_mr *mr);
+
+/* The same for a key that comes from a peer, and any part of the region. */
+struct pcv_mr *pcv_mr_find(struct pcv_qp *qp, u32 key, int access);
 
 /* Copy into or out of a region; the range was checked by pcv_mr_get(). Any context. */
 void pcv_mr_write(struct pcv_mr *mr, u64 va, const void *src, u32 len);
@@ -231,10 +258,22 @@ struct pcv_srq {
 	u32 count;
 	u32 max_sge;
 	u32 max_wr;
-	spinlock_t lock;	/* limit; posting by kernel users */
+	spinlock_t lock;	/* what follows; posting by kernel users */
 	u32 limit;
+	struct list_head hungry;	/* queue pairs whose message found it empty; */
+	u32 hungry_count;		/* and how many */
 };
 
+/* A message of this queue pair finds its shared queue empty: rq.lock held. */
+void pcv_srq_wait(struct pcv_qp *qp);
+/* It does not wait any more. */
+void pcv_srq_unwait(struct pcv_qp *qp);
+/* Is something posted? */
+bool pcv_srq_ready(const struct pcv_srq *srq);
+/* Something was posted: those who waited first go on. Any context. */
+void pcv_srq_wake(struct pcv_srq *srq);
+/* Raise the limit event if it is due: the process takes receives as well. */
+void pcv_srq_look(struct pcv_srq *srq);
 /* Return: 1 and a copy; 0 if there is none; -EINVAL if what lies there is no work request. */
 int pcv_srq_claim(struct pcv_srq *srq, struct pcv_recv *recv);
 
@@ -254,13 +293,19 @@ struct pcv_send {
 	bool done;
 	u16 num_sge;
 	u16 skip;		/* local work requests right before this one */
-	u32 inline_len;
+	u16 fast;		/* messages before this one in the fast ring, low bits */
 	u32 imm;
 	u32 rkey;
 	u64 remote_addr;
-	u64 compare_add;
-	u64 swap;
-	u32 ah, remote_qpn, remote_qkey;
+	union {
+		struct {		/* atomics */
+			u64 compare_add;
+			u64 swap;
+		};
+		struct {		/* datagrams */
+			u32 ah, remote_qpn, remote_qkey;
+		};
+	};
 };
 
 /* An answer the responder still has to send: READ or atomic, in order. */
@@ -296,6 +341,7 @@ struct pcv_sq {
 	u32 sent;		/* first one never sent in full, whatever was rewound */
 	u32 una;		/* first one not ended */
 	u32 stop;		/* with @stopped: nothing from here on is sent */
+	u32 first;		/* what index 0 is called on the link */
 	u32 seg_offset;		/* progress in @next */
 	u16 skip;		/* local work requests fetched last, in a row */
 	u32 reads;		/* READs and atomics under way */
@@ -307,11 +353,10 @@ struct pcv_sq {
 	struct pcv_peer *wait_peer;	/* whose waiter list @waiter may be on; a reference */
 	struct pcv_tx_waiter waiter;
 	struct timer_list timer;
-	/* Scratch of the one who holds @lock. */
+	/* Scratch of the one who holds @lock; @sge also for where an answer goes. */
 	struct pcv_tx tx;
 	struct pcv_sge sge[PCV_MAX_SGE];
 	struct pcv_mr *mr[PCV_MAX_SGE];
-	struct pcv_recv back;	/* where an answer goes */
 };
 
 struct pcv_rq {
@@ -321,16 +366,20 @@ struct pcv_rq {
 	u32 count;
 	u32 max_sge;
 	u32 next;		/* first receive not claimed */
+	u32 fast;		/* messages of the fast ring before the one under way */
+	u32 claims;		/* receives claimed */
 	struct pcv_ring_tx ring;	/* receive ring: the kernel writes, the process reads */
 	u32 ring_count;
 	struct list_head backlog;
 	u32 backlogged;		/* how many are on it */
 	/* Protocol state. */
 	u32 expected;		/* ssn */
+	u32 executed;		/* how many right before it were of this connection */
 	u32 offset;		/* of the message under way */
 	bool claimed;		/* @recv belongs to the message under way */
 	bool rnr_sent;
 	bool rnr_due;
+	bool behind_fast;	/* because fast messages in front have none yet */
 	bool resume_due;
 	bool put_off;		/* requests were dropped that came behind a READ */
 	bool ack_due;
@@ -342,6 +391,7 @@ struct pcv_rq {
 	u32 job_head, job_tail;
 	struct pcv_tx_waiter waiter;
 	struct list_head owes;	/* on dev->owes, holds a reference */
+	struct list_head hungry;	/* on srq->hungry, under its lock; holds one too */
 	struct pcv_recv recv;
 	struct pcv_tx tx;	/* scratch of the one who holds @lock */
 };
@@ -349,7 +399,9 @@ struct pcv_rq {
 /**
  * struct pcv_qp - a queue pair
  * @refs: one for the table, one for each user at this moment
- * @state: written under @modify and both queue locks, read under any of them
+ * @state: changed under @modify and both queue locks; to ERR under one of the
+ *	three, so that it is atomic as well
+ * @attr: changed under @modify and both queue locks, read under any of them
  * @peer: RC: set from RTR on, under both queue locks; a reference
  */
 struct pcv_qp {
@@ -371,6 +423,8 @@ struct pcv_qp {
 	struct pcv_peer *peer;
 	struct pcv_region *region;
 	struct pcv_qp_shared *shared;
+	struct pcv_fast *fast;	/* NULL: none */
+	struct pcv_direct *direct;	/* NULL: none */
 	spinlock_t post_lock;	/* kernel users: the tails */
 	struct work_struct run;	/* requester, for callers that may not run it */
 	struct work_struct fail;/* finish the move to ERR in process context */
@@ -408,12 +462,22 @@ static inline bool pcv_qp_is_rc(const struct pcv_qp *qp)
 	return qp->type == IB_QPT_RC;
 }
 
+/*
+ * Only the one that it is connected to may speak to a queue pair. One of the
+ * queue locks is held, and stays so: the connection is the same meanwhile.
+ */
+static inline bool pcv_qp_hears(const struct pcv_qp *qp, const struct pcv_peer *peer,
+				const struct pcv_rc_hdr *hdr)
+{
+	return qp->peer == peer && qp->dst_qpn == (pcv_le32(hdr->src) & PCV_QPN_MASK);
+}
+
 struct pcv_qp *pcv_qp_get(struct pcv_verbs *dev, u32 qpn);
 void pcv_qp_put(struct pcv_qp *qp);
 
 /*
  * Something went wrong: no more sending or receiving; what is posted is
- * flushed from process context. Any context, under any of the QP's locks.
+ * flushed from process context. One of the QP's locks is held, or its mutex.
  * Return: true if it was this call.
  */
 bool pcv_qp_fail(struct pcv_qp *qp);
@@ -435,9 +499,10 @@ void pcv_req_timer(struct timer_list *t);
 /* End all send work requests with a flush error. Takes sq.lock. */
 void pcv_req_flush(struct pcv_qp *qp);
 void pcv_req_reset(struct pcv_qp *qp);
-/* An answer came. Softirq. */
-void pcv_req_answer(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struct pcv_rx *rx);
-void pcv_req_peer_lost(struct pcv_qp *qp);
+/* An answer came from @peer. Softirq. */
+void pcv_req_answer(struct pcv_qp *qp, const struct pcv_peer *peer, const struct pcv_rc_hdr *hdr,
+		    const struct pcv_rx *rx);
+void pcv_req_peer_lost(struct pcv_qp *qp, const struct pcv_peer *peer);
 /*
  * One datagram (sq.lock held). Return: 0 gone; -EAGAIN waits for room; -EBUSY
  * try again at once; positive enum pcv_wc_status.
@@ -450,21 +515,26 @@ void pcv_req_emit(struct pcv_qp *qp, const struct pcv_send *send, u32 index, u32
 /* Wait for room on a peer (sq.lock held). Return: false: try again now. */
 bool pcv_req_wait(struct pcv_qp *qp, struct pcv_peer *peer, u8 vc);
 
-void pcv_resp_request(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struct pcv_rx *rx);
+/* A request came from @peer. Softirq. */
+void pcv_resp_request(struct pcv_qp *qp, const struct pcv_peer *peer, const struct pcv_rc_hdr *hdr,
+		      const struct pcv_rx *rx);
 /* Send what is owed. Takes rq.lock. Not from hard interrupt. */
 void pcv_resp_pump(struct pcv_qp *qp);
 void pcv_resp_waiter(struct pcv_tx_waiter *w);
 void pcv_resp_flush(struct pcv_qp *qp);
 void pcv_resp_reset(struct pcv_qp *qp);
-/* The process asked for a look: backlog, flush in ERR, resume after RNR. */
-void pcv_resp_kick(struct pcv_qp *qp);
+/*
+ * The process asked for a look: backlog, flush in ERR, resume after RNR.
+ * Return: whether its peer was told to go on.
+ */
+bool pcv_resp_kick(struct pcv_qp *qp);
 
 bool pcv_ud_is_ipv4(const struct pcv_ud_hdr *hdr);
 void pcv_ud_receive(struct pcv_qp *qp, const struct pcv_ud_hdr *hdr, const struct pcv_rx *rx);
 
 /* Receive side pieces that RC and UD share (recv.c); rq.lock held. */
 int pcv_recv_claim(struct pcv_qp *qp, struct pcv_recv *recv);
-int pcv_recv_scatter(struct pcv_qp *qp, const struct pcv_recv *recv, u64 offset,
+int pcv_recv_scatter(struct pcv_qp *qp, const struct pcv_sge *list, u32 num_sge, u64 offset,
 		     const void *src, u32 len);
 void pcv_recv_complete(struct pcv_qp *qp, const struct pcv_recv *recv,
 		       struct pcv_rx_placed *placed, const struct pcv_ud_hdr *ud, bool solicited);
@@ -490,7 +560,8 @@ struct ib_mr *pcv_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 iova,
 struct ib_mr *pcv_alloc_mr(struct ib_pd *pd, enum ib_mr_type type, u32 max_num_sg);
 int pcv_map_mr_sg(struct ib_mr *mr, struct scatterlist *sg, int nents, unsigned int *offset);
 int pcv_dereg_mr(struct ib_mr *mr, struct ib_udata *udata);
-int pcv_create_cq(struct ib_cq *ib, const struct ib_cq_init_attr *attr, struct ib_udata *udata);
+int pcv_create_cq(struct ib_cq *ib, const struct ib_cq_init_attr *attr,
+		  struct pcv_cq_request *request);
 int pcv_destroy_cq(struct ib_cq *ib, struct ib_udata *udata);
 int pcv_resize_cq(struct ib_cq *ib, int cqe, struct ib_udata *udata);
 int pcv_poll_cq(struct ib_cq *ib, int n, struct ib_wc *wc);

@@ -9,6 +9,10 @@
 #include "hello.h"
 #include "os.h"
 
+/* What page sizes there are: 4 KiB to 1 MiB. */
+#define PCV_PAGE_SHIFT_MIN	12
+#define PCV_PAGE_SHIFT_MAX	20
+
 u64 pcv_layout(u64 bytes, struct pcv_ring_area ring[PCV_VC_COUNT])
 {
 	u32 lines = clamp_t(u64, rounddown_pow_of_two(bytes) / 2048, 512, 8192);
@@ -35,8 +39,9 @@ u32 pcv_seq_base(u32 writer, u32 reader)
 }
 
 void pcv_hello_write(void *out, const struct pcv_node *node, u32 generation, u32 echo,
-		     u64 bytes, const struct pcv_ring_area ring[PCV_VC_COUNT])
+		     const struct pcv_channel *channel)
 {
+	const struct pcv_ring_area *ring = channel->in_ring;
 	struct pcv_hello *to = out + PCV_HELLO_OFFSET;
 	struct pcv_hello hello = {
 		.magic = pcv_to_le32(PCV_WIRE_MAGIC),
@@ -46,7 +51,9 @@ void pcv_hello_write(void *out, const struct pcv_node *node, u32 generation, u32
 		.node_guid = pcv_to_le64(node->guid),
 		.page_shift = pcv_to_le32(PAGE_SHIFT),
 		.mtu = pcv_to_le32(node->mtu),
-		.aperture_bytes = pcv_to_le64(bytes),
+		.aperture_bytes = pcv_to_le64(channel->in_bytes),
+		.direct_base = pcv_to_le64(channel->own_base),
+		.direct_bytes = pcv_to_le64(channel->own_bytes),
 	};
 	int vc;
 
@@ -133,6 +140,7 @@ static const char *pcv_hello_check(const struct pcv_hello *hello, u64 window_byt
 				   struct pcv_channel *channel)
 {
 	u64 bytes = pcv_le64(hello->aperture_bytes);
+	u32 shift = pcv_le32(hello->page_shift);
 	char *c;
 
 	if (pcv_le32(hello->magic) != PCV_WIRE_MAGIC)
@@ -144,6 +152,8 @@ static const char *pcv_hello_check(const struct pcv_hello *hello, u64 window_byt
 		return "reserved fields";
 	if (bytes < PCV_APERTURE_MIN)
 		return "size of the aperture";
+	if (shift < PCV_PAGE_SHIFT_MIN || shift > PCV_PAGE_SHIFT_MAX)
+		return "page size";
 	if (!is_valid_ether_addr(hello->mac))
 		return "MAC address";
 
@@ -154,7 +164,11 @@ static const char *pcv_hello_check(const struct pcv_hello *hello, u64 window_byt
 	for (c = channel->name; *c; c++)
 		if (!isascii(*c) || !isgraph(*c))
 			*c = '?';
-	return pcv_hello_rings(hello, min(bytes, window_bytes), channel->out_ring);
+	channel->page_shift = shift;
+	channel->out_bytes = min(bytes, window_bytes);
+	channel->direct_base = pcv_le64(hello->direct_base);
+	channel->direct_bytes = pcv_le64(hello->direct_bytes);
+	return pcv_hello_rings(hello, channel->out_bytes, channel->out_ring);
 }
 
 int pcv_hello_read(const void *in, u32 generation, u32 peer_generation, u64 window_bytes,

@@ -31,13 +31,12 @@ u32 pcv_seq_base(u32 writer, u32 reader);
  * @node: this node
  * @generation: of this side
  * @echo: generation of the other side, as read from its scratchpads
- * @bytes: size of the aperture that this side opened
- * @ring: how that aperture is divided
+ * @channel: @own_base and @own_bytes, and how @in is divided: @in_bytes, @in_ring
  *
  * Starts the alive word, too.
  */
 void pcv_hello_write(void *out, const struct pcv_node *node, u32 generation, u32 echo,
-		     u64 bytes, const struct pcv_ring_area ring[PCV_VC_COUNT]);
+		     const struct pcv_channel *channel);
 
 /**
  * pcv_hello_read() - look for the other side's hello, and check it
@@ -45,7 +44,8 @@ void pcv_hello_write(void *out, const struct pcv_node *node, u32 generation, u32
  * @generation: of this side
  * @peer_generation: of the other side, as read from its scratchpads
  * @window_bytes: what of the other side's aperture can be reached
- * @channel: node, name, out_ring and sequence bases are filled in
+ * @channel: node, name, out_ring, out_bytes, page_shift, sequence bases,
+ *	direct_base and direct_bytes as told are filled in
  * @why: on -EPROTO, what is wrong with it
  *
  * Return: 0; -EAGAIN if there is none yet for this pair of generations;

@@ -23,6 +23,11 @@
  * the NTB link is down. Not every bridge can take a translation away from a
  * side that has stopped in the middle of a store and may go on at any time:
  * if that side does not answer, the memory is not used again.
+ *
+ * The direct window (link-direct.c), if this side has one, is shut
+ * before the peer layer hears that the peer is down, so that what was lent to
+ * the peer's processes may be given back when it does. A peer that does not
+ * give back what it was lent is shut out while the link stands.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -38,7 +43,7 @@
 #include "aperture.h"
 #include "compat.h"
 #include "hello.h"
-#include "link.h"
+#include "link-ntb.h"
 #include "os.h"
 #include "stats.h"
 
@@ -54,93 +59,6 @@ static unsigned int dead_after_ms = 5000;
 module_param(dead_after_ms, uint, 0644);
 MODULE_PARM_DESC(dead_after_ms, "a peer that shows no sign of life for so long is down (5000)");
 
-enum pcv_link_state {
-	PCV_LINK_QUIET,
-	PCV_LINK_WAIT_WINDOW,
-	PCV_LINK_WAIT_HELLO,
-	PCV_LINK_UP,
-};
-
-struct pcv_ntb;
-
-/**
- * struct pcv_link - the way to one peer port; owned by its struct pcv_ntb
- * @pn: device
- * @entry: in pcv_links
- * @pidx: peer port index
- * @in_widx: window of the peer that translates to this node's memory
- * @out_widx: window of this node into the peer's memory
- * @in_spad: first of the scratchpads that the peer writes
- * @out_spad: first of the peer's scratchpads that this node writes
- * @in_db: doorbell that the peer rings
- * @out_db: doorbell of the peer
- * @work: the state machine; all that follows up to @lock belongs to it
- * @state: see the head of this file
- * @failed: bit 0: the peer layer wants the channel down
- * @delay_ms: until the next look during bring-up
- * @since: jiffies when the present state began
- * @quiet_ms: how long QUIET lasts at least
- * @generation: of this side, 0 while quiet
- * @peer_generation: of the other side, once the hello is written
- * @stale_generation: of the other side's life that ended here
- * @aperture: memory that the peer may write
- * @window: of the peer, while @state >= PCV_LINK_WAIT_HELLO
- * @window_bytes: its size
- * @alive_out: last value of the peer's alive word written
- * @alive_in: last value of our own alive word seen
- * @silent_ms: for how long it has not changed
- * @area_used: bytes of the aperture that the channel takes
- * @lock: guards @peer against doorbells and debugfs; interrupts off
- * @peer: what the upper layer made of the channel
- * @channel: the channel, while @peer is set
- */
-struct pcv_link {
-	struct pcv_ntb *pn;
-	struct list_head entry;
-	int pidx;
-	int in_widx;
-	int out_widx;
-	int in_spad;
-	int out_spad;
-	u64 in_db;
-	u64 out_db;
-
-	struct delayed_work work;
-	enum pcv_link_state state;
-	unsigned long failed;
-	unsigned int delay_ms;
-	unsigned long since;
-	unsigned int quiet_ms;
-	u32 generation;
-	u32 peer_generation;
-	u32 stale_generation;
-	struct pcv_aperture aperture;
-	void *window;
-	u64 window_bytes;
-	u32 alive_out;
-	u32 alive_in;
-	unsigned int silent_ms;
-	u64 area_used;
-
-	spinlock_t lock;
-	void *peer;
-	struct pcv_channel channel;
-};
-
-/**
- * struct pcv_ntb - an NTB device that this module drives
- * @ntb: it
- * @db_mask: the doorbells that peers ring here
- * @count: number of peer ports
- * @link: one for each
- */
-struct pcv_ntb {
-	struct ntb_dev *ntb;
-	u64 db_mask;
-	int count;
-	struct pcv_link link[];
-};
-
 static const char pcv_link_cut_off[] = "cut off";
 
 static const struct pcv_node *pcv_link_node;
@@ -150,11 +68,6 @@ static struct workqueue_struct *pcv_link_wq;
 /* All links, for debugfs. */
 static DEFINE_MUTEX(pcv_links_lock);
 static LIST_HEAD(pcv_links);
-
-static struct device *pcv_link_dev(const struct pcv_link *link)
-{
-	return &link->pn->ntb->dev;
-}
 
 static const char *pcv_link_state_name(const struct pcv_link *link)
 {
@@ -252,9 +165,27 @@ static void pcv_link_fail(void *arg)
 	mod_delayed_work(pcv_link_wq, &link->work, 0);
 }
 
+static bool pcv_link_fence(void *arg)
+{
+	struct pcv_link *link = arg;
+
+	pcv_link_direct_shut(link);
+	return pcv_window_translates();
+}
+
+static unsigned long pcv_link_in_pfn(void *arg, u64 offset)
+{
+	struct pcv_link *link = arg;
+
+	return pcv_aperture_pfn(&link->aperture, offset);
+}
+
 static const struct pcv_link_ops pcv_link_ops = {
 	.ring = pcv_link_ring,
 	.fail = pcv_link_fail,
+	.fence = pcv_link_fence,
+	.in_pfn = pcv_link_in_pfn,
+	.direct_pfn = pcv_link_direct_pfn,
 };
 
 /* --- states --------------------------------------------------------------- */
@@ -272,6 +203,8 @@ static void pcv_link_quit(struct pcv_link *link, const char *why)
 	unsigned long flags;
 	void *peer;
 
+	/* First: who hears that the peer is down takes back what it could write to. */
+	pcv_link_direct_shut(link);
 	spin_lock_irqsave(&link->lock, flags);
 	peer = link->peer;
 	link->peer = NULL;
@@ -281,6 +214,7 @@ static void pcv_link_quit(struct pcv_link *link, const char *why)
 		dev_info(pcv_link_dev(link), "%s is gone: %s\n", link->channel.name, why);
 		pcv_link_upcalls->down(peer);
 	}
+	pcv_link_direct_lose(link);
 
 	if (link->window) {
 		PCV_STORE((__le32 *)(link->window + PCV_ALIVE_OFFSET), 0);
@@ -311,9 +245,10 @@ static bool pcv_link_alloc(struct pcv_link *link)
 	need.addr_align = addr_align;
 	need.size_align = size_align;
 	need.size_max = size_max;
-	if (pcv_aperture_alloc(&link->aperture, ntb_get_dma_dev(ntb), &need))
+	if (pcv_aperture_alloc(&link->aperture, pcv_ntb_dma_dev(ntb), &need))
 		return false;
-	link->area_used = pcv_layout(link->aperture.bytes, link->channel.in_ring);
+	link->channel.in_bytes = link->aperture.bytes;
+	link->channel.in_used = pcv_layout(link->aperture.bytes, link->channel.in_ring);
 	return true;
 }
 
@@ -380,10 +315,12 @@ static void pcv_link_greet(struct pcv_link *link)
 	}
 	link->window = window;
 	link->window_bytes = bytes;
+	link->window_phys = phys;
 	link->peer_generation = generation;
 	link->alive_out = 1;
+	pcv_link_direct_tell(link);
 	pcv_hello_write(window, pcv_link_node, link->generation, generation,
-			link->aperture.bytes, link->channel.in_ring);
+			&link->channel);
 	ntb_peer_db_set(ntb, link->out_db);
 	pcv_link_enter(link, PCV_LINK_WAIT_HELLO);
 }
@@ -411,6 +348,11 @@ static void pcv_link_complete(struct pcv_link *link)
 	link->channel.link = link;
 	link->channel.in = link->aperture.start;
 	link->channel.out = link->window;
+	link->channel.out_phys = link->window_phys;
+	if (!pcv_window_ok(link->window_phys, link->window_bytes))
+		link->channel.out_bytes = 0;
+	link->channel.wc = pcv_window_wc();
+	pcv_link_direct_open(link);
 	clear_bit(0, &link->failed);
 
 	peer = pcv_link_upcalls->up(&link->channel);
@@ -486,9 +428,13 @@ static const char *pcv_link_trouble(struct pcv_link *link, bool ntb_up)
 static void pcv_link_work(struct work_struct *work)
 {
 	struct pcv_link *link = container_of(to_delayed_work(work), struct pcv_link, work);
-	bool ntb_up = ntb_link_is_up(link->pn->ntb, NULL, NULL) & BIT_ULL(link->pidx);
-	const char *why = pcv_link_trouble(link, ntb_up);
+	const char *why;
+	bool ntb_up;
 
+	if (!READ_ONCE(link->runs))
+		return;
+	ntb_up = ntb_link_is_up(link->pn->ntb, NULL, NULL) & BIT_ULL(link->pidx);
+	why = pcv_link_trouble(link, ntb_up);
 	if (why)
 		pcv_link_quit(link, why);
 	if (ntb_up) {
@@ -569,6 +515,17 @@ static int pcv_link_init_resources(struct pcv_link *link)
 		link->in_spad = peer * PCV_SPAD_COUNT;
 		link->out_spad = self * PCV_SPAD_COUNT;
 	}
+	/* The direct windows come behind the others, in the same order. */
+	link->in_direct = link->in_widx + link->pn->count;
+	link->out_direct = link->out_widx + link->pn->count;
+	if (link->in_direct >= ntb_mw_count(ntb, link->pidx)) {
+		if (pcv_link_direct_wanted())
+			dev_warn(&ntb->dev, "port %d: no window left for direct memory\n",
+				 link->pidx);
+		link->in_direct = -1;
+	}
+	if (link->out_direct >= ntb_peer_mw_count(ntb))
+		link->out_direct = -1;
 	link->in_db = BIT_ULL(self);
 	link->out_db = BIT_ULL(peer);
 
@@ -608,6 +565,7 @@ static int pcv_ntb_probe(struct ntb_client *client, struct ntb_dev *ntb)
 		link->pn = pn;
 		link->pidx = i;
 		spin_lock_init(&link->lock);
+		mutex_init(&link->direct_lock);
 		INIT_DELAYED_WORK(&link->work, pcv_link_work);
 		err = pcv_link_init_resources(link);
 		if (err)
@@ -625,8 +583,10 @@ static int pcv_ntb_probe(struct ntb_client *client, struct ntb_dev *ntb)
 	mutex_unlock(&pcv_links_lock);
 
 	/* A former life of this side may have left something there. */
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
 		pcv_link_withdraw(&pn->link[i], PCV_WIRE_MAGIC);
+		WRITE_ONCE(pn->link[i].runs, true);
+	}
 	ntb_db_clear(ntb, pn->db_mask);
 	ntb_db_clear_mask(ntb, pn->db_mask);
 	ntb_link_enable(ntb, NTB_SPEED_AUTO, NTB_WIDTH_AUTO);
@@ -673,7 +633,8 @@ static void pcv_ntb_remove(struct ntb_client *client, struct ntb_dev *ntb)
 
 	for (i = 0; i < pn->count; i++) {
 		link = &pn->link[i];
-		/* Nothing queues it again but a failing peer, whose end is pcv_link_quit(). */
+		/* A peer that fails meanwhile queues it again, but it does nothing. */
+		WRITE_ONCE(link->runs, false);
 		cancel_delayed_work_sync(&link->work);
 		pcv_link_quit(link, "this side leaves");
 		cancel_delayed_work_sync(&link->work);
@@ -705,6 +666,8 @@ int pcv_link_init(const struct pcv_node *node, const struct pcv_link_upcalls *up
 
 	pcv_link_node = node;
 	pcv_link_upcalls = upcalls;
+	if (pcv_link_direct_wanted())
+		pr_warn("direct memory: the kernel of every peer may write all memory of this node\n");
 	pcv_link_wq = alloc_workqueue("pcieverbs_link", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!pcv_link_wq)
 		return -ENOMEM;
@@ -732,10 +695,10 @@ static void pcv_link_show_one(struct pcv_link *link, struct seq_file *m)
 			   link->channel.node.guid, link->channel.node.mac);
 	else
 		seq_puts(m, "name=? node=? mac=?");
-	seq_printf(m, " state=%s ntb=%s:%d gen=%08x peer_gen=%08x aperture=%llu window=%llu",
+	seq_printf(m, " state=%s ntb=%s:%d gen=%08x peer_gen=%08x aperture=%llu window=%llu direct_in=%llu direct_out=%llu",
 		   pcv_link_state_name(link), dev_name(pcv_link_dev(link)), link->pidx,
 		   link->generation, link->peer_generation, link->aperture.bytes,
-		   link->window_bytes);
+		   link->window_bytes, link->channel.own_bytes, link->channel.direct_bytes);
 	if (link->peer)
 		pcv_link_upcalls->show(link->peer, m);
 	seq_putc(m, '\n');
@@ -755,12 +718,19 @@ void pcv_link_show(struct seq_file *m)
 void pcv_link_show_aperture(struct seq_file *m)
 {
 	struct pcv_link *link;
+	unsigned long flags;
+	u32 blocks;
 
 	mutex_lock(&pcv_links_lock);
-	list_for_each_entry(link, &pcv_links, entry)
-		seq_printf(m, "ntb=%s:%d source=%s total=%llu channel=%llu queue_pairs=%u\n",
+	list_for_each_entry(link, &pcv_links, entry) {
+		spin_lock_irqsave(&link->lock, flags);
+		blocks = link->peer ? pcv_link_upcalls->blocks(link->peer) : 0;
+		spin_unlock_irqrestore(&link->lock, flags);
+		seq_printf(m, "ntb=%s:%d source=%s total=%llu channel=%llu queue_pairs=%llu\n",
 			   dev_name(pcv_link_dev(link)), link->pidx,
 			   pcv_aperture_source_name(&link->aperture), link->aperture.bytes,
-			   link->aperture.bytes ? link->area_used : 0, 0);
+			   link->aperture.bytes ? link->channel.in_used : 0,
+			   (u64)blocks * PCV_FAST_BYTES);
+	}
 	mutex_unlock(&pcv_links_lock);
 }

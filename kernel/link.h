@@ -37,6 +37,13 @@ struct pcv_ring_area {
  * struct pcv_link_ops - what a peer asks of its link
  * @ring: wake the other side. Soft interrupt context or below, may hold spinlocks.
  * @fail: the channel is useless: take it down and start anew. Any context.
+ * @fence: take back the window that shows the other side all of this node's
+ *	memory; it stays without one until the next channel. Process context.
+ *	Return: true if stores of the other side cannot arrive any more; false
+ *	if this link cannot keep them out.
+ * @in_pfn: page frame of @in at an offset, 0: it has none to map. Any context.
+ * @direct_pfn: page frame of the other side's memory at a device address there,
+ *	0: no window shows it. Process context.
  *
  * Called only between the return of &pcv_link_upcalls.up and that of
  * &pcv_link_upcalls.down.
@@ -44,6 +51,9 @@ struct pcv_ring_area {
 struct pcv_link_ops {
 	void (*ring)(void *link);
 	void (*fail)(void *link);
+	bool (*fence)(void *link);
+	unsigned long (*in_pfn)(void *link, u64 offset);
+	unsigned long (*direct_pfn)(void *link, u64 addr);
 };
 
 /**
@@ -55,6 +65,19 @@ struct pcv_link_ops {
  *	data path
  * @in_ring: where @in is written, per virtual channel
  * @out_ring: where @out is to be written
+ * @in_bytes: size of @in
+ * @in_used: how much of it, from the start, the channel takes
+ * @out_bytes: how much of the other side's aperture can be reached, 0: its
+ *	pages cannot be mapped into processes (loopback)
+ * @out_phys: CPU's physical address of @out
+ * @own_base: device address of the first byte of this node's memory that the
+ *	other side sees in its direct window
+ * @own_bytes: how much it sees, 0: nothing
+ * @direct_base: device address, there, of the first byte that the other side
+ *	shows of its memory
+ * @direct_bytes: how much it shows, 0: nothing
+ * @wc: processes should map windows write-combining
+ * @page_shift: page size of the other side
  * @in_seq: number of the first line in each ring of @in
  * @out_seq: number of the first line in each ring of @out
  * @node: the other side, as it presented itself
@@ -68,6 +91,16 @@ struct pcv_channel {
 	void *out;
 	struct pcv_ring_area in_ring[PCV_VC_COUNT];
 	struct pcv_ring_area out_ring[PCV_VC_COUNT];
+	u64 in_bytes;
+	u64 in_used;
+	u64 out_bytes;
+	phys_addr_t out_phys;
+	u64 own_base;
+	u64 own_bytes;
+	u64 direct_base;
+	u64 direct_bytes;
+	bool wc;
+	u8 page_shift;
 	u32 in_seq;
 	u32 out_seq;
 	struct pcv_node node;
@@ -83,8 +116,9 @@ struct pcv_channel {
  *	Process context.
  * @wake: the other side has rung. Any context.
  * @show: add the peer's part of a line in debugfs
+ * @blocks: how many blocks of the aperture are taken above the channel's part
  *
- * Calls for one link never overlap, but for @wake and @show, which do not
+ * Calls for one link never overlap, but for @wake, @show and @blocks, which do not
  * outlast @down's return.
  */
 struct pcv_link_upcalls {
@@ -92,6 +126,7 @@ struct pcv_link_upcalls {
 	void (*down)(void *peer);
 	void (*wake)(void *peer);
 	void (*show)(void *peer, struct seq_file *m);
+	u32 (*blocks)(void *peer);
 };
 
 /**

@@ -40,9 +40,27 @@ static void pcv_loop_fail(void *link)
 	/* Its own memory was overwritten: there is nothing to start anew with. */
 }
 
+static bool pcv_loop_fence(void *link)
+{
+	return true;
+}
+
+static unsigned long pcv_loop_in_pfn(void *link, u64 offset)
+{
+	return 0;
+}
+
+static unsigned long pcv_loop_direct_pfn(void *link, u64 addr)
+{
+	return 0;
+}
+
 static const struct pcv_link_ops pcv_loop_ops = {
 	.ring = pcv_loop_ring,
 	.fail = pcv_loop_fail,
+	.fence = pcv_loop_fence,
+	.in_pfn = pcv_loop_in_pfn,
+	.direct_pfn = pcv_loop_direct_pfn,
 };
 
 int pcv_loop_init(const struct pcv_node *node, const struct pcv_link_upcalls *upcalls)
@@ -65,6 +83,7 @@ int pcv_loop_init(const struct pcv_node *node, const struct pcv_link_upcalls *up
 	ch->out = pcv_loop_memory;
 	ch->in_seq = pcv_seq_base(PCV_LOOP_GENERATION, PCV_LOOP_GENERATION);
 	ch->out_seq = ch->in_seq;
+	ch->page_shift = PAGE_SHIFT;
 	ch->node = *node;
 	ch->loopback = true;
 	strscpy(ch->name, init_utsname()->nodename, sizeof(ch->name));

@@ -55,6 +55,15 @@ static int pcv_node_init(struct pcv_node *node)
 	return 0;
 }
 
+static void pcv_stop(void *unused)
+{
+	pcv_debugfs_exit();
+	pcv_link_exit();
+	pcv_loop_exit();
+	pcv_verbs_destroy(pcv_verbs);
+	pcv_netdev_destroy(pcv_ndev);
+}
+
 static int pcv_probe(struct platform_device *pdev)
 {
 	int err;
@@ -81,7 +90,9 @@ static int pcv_probe(struct platform_device *pdev)
 	if (err)
 		goto err_loop;
 	pcv_debugfs_links();
-	return 0;
+	pcv_verbs_show(pcv_verbs);
+	/* What a driver's remove() returns depends on the kernel. */
+	return devm_add_action_or_reset(&pdev->dev, pcv_stop, NULL);
 
 err_loop:
 	pcv_loop_exit();
@@ -94,23 +105,12 @@ err_debugfs:
 	return dev_err_probe(&pdev->dev, err, "cannot start\n");
 }
 
-static int pcv_remove(struct platform_device *pdev)
-{
-	pcv_debugfs_exit();
-	pcv_link_exit();
-	pcv_loop_exit();
-	pcv_verbs_destroy(pcv_verbs);
-	pcv_netdev_destroy(pcv_ndev);
-	return 0;
-}
-
 static struct platform_driver pcv_driver = {
 	.driver = {
 		.name = PCV_DRIVER_NAME,
 		/* There is one node, and it comes and goes with the module. */
 		.suppress_bind_attrs = true,
 	},
-	.remove = pcv_remove,
 };
 
 static int __init pcv_init(void)

@@ -2,15 +2,17 @@
 /*
  * Memory regions: who may touch which bytes, and the only code that does.
  *
- * A peer reaches a region only through this kernel, message by message: each
- * looks the key up anew and holds a reference while it copies. So deregistration
- * waits for copies under way, never for a peer.
+ * A peer reaches a region through this kernel, message by message: each looks
+ * the key up anew and holds a reference while it copies. Deregistration waits
+ * for copies under way. Only if pages were lent to processes of peers (direct.c)
+ * does it wait for these peers' kernels, too, for a bounded time.
  */
 #include <linux/highmem.h>
 #include <linux/random.h>
 #include <linux/slab.h>
 
 #include "dev.h"
+#include "direct.h"
 
 static struct pcv_mr *mr_alloc(struct pcv_verbs *dev, struct ib_pd *pd, enum pcv_mr_kind kind,
 			       int access)
@@ -25,6 +27,7 @@ static struct pcv_mr *mr_alloc(struct pcv_verbs *dev, struct ib_pd *pd, enum pcv
 	mr->ib.pd = pd;
 	mr->ib.device = &dev->ib;
 	refcount_set(&mr->refs, 1);
+	INIT_LIST_HEAD(&mr->lent);
 	init_completion(&mr->gone);
 	return mr;
 }
@@ -38,8 +41,9 @@ static int mr_publish(struct pcv_mr *mr)
 
 	err = xa_alloc_cyclic_irq(&dev->mrs, &index, NULL, XA_LIMIT(1, (1 << 24) - 1),
 				  &dev->next_mr, GFP_KERNEL);
+	/* All numbers are in use: that many regions were announced. */
 	if (err < 0)
-		return err;
+		return err == -EBUSY ? -ENOMEM : err;
 	mr->key = index << 8 | (get_random_u32() & 0xff);
 	mr->ib.lkey = mr->key;
 	mr->ib.rkey = mr->key;
@@ -61,14 +65,10 @@ static struct pcv_mr mr_all_of_kernel = {
 	.valid = true,
 };
 
-struct pcv_mr *pcv_mr_get(struct pcv_qp *qp, u32 key, u64 va, u64 len, int access, bool remote)
+/* A region that is valid and allows the access, whatever its range. */
+static struct pcv_mr *mr_find(struct pcv_qp *qp, u32 key, int access)
 {
 	struct pcv_mr *mr;
-
-	if (key == PCV_LOCAL_DMA_LKEY && !qp->user && !remote) {
-		refcount_inc(&mr_all_of_kernel.refs);
-		return &mr_all_of_kernel;
-	}
 
 	rcu_read_lock();
 	mr = xa_load(&qp->dev->mrs, key >> 8);
@@ -87,6 +87,24 @@ struct pcv_mr *pcv_mr_get(struct pcv_qp *qp, u32 key, u64 va, u64 len, int acces
 		goto err_put;
 	if ((mr->access & access) != access)
 		goto err_put;
+	return mr;
+
+err_put:
+	pcv_mr_put(mr);
+	return NULL;
+}
+
+struct pcv_mr *pcv_mr_get(struct pcv_qp *qp, u32 key, u64 va, u64 len, int access, bool remote)
+{
+	struct pcv_mr *mr;
+
+	if (key == PCV_LOCAL_DMA_LKEY && !qp->user && !remote) {
+		refcount_inc(&mr_all_of_kernel.refs);
+		return &mr_all_of_kernel;
+	}
+	mr = mr_find(qp, key, access);
+	if (!mr)
+		return NULL;
 	if (mr->kind == PCV_MR_DMA) {
 		/* All of memory is for kernel queue pairs and for local use alone. */
 		if (qp->user || remote)
@@ -100,6 +118,17 @@ struct pcv_mr *pcv_mr_get(struct pcv_qp *qp, u32 key, u64 va, u64 len, int acces
 err_put:
 	pcv_mr_put(mr);
 	return NULL;
+}
+
+struct pcv_mr *pcv_mr_find(struct pcv_qp *qp, u32 key, int access)
+{
+	struct pcv_mr *mr = mr_find(qp, key, access);
+
+	if (mr && mr->kind == PCV_MR_DMA) {
+		pcv_mr_put(mr);
+		return NULL;
+	}
+	return mr;
 }
 
 /*
@@ -257,14 +286,22 @@ err_free:
 int pcv_dereg_mr(struct ib_mr *ib, struct ib_udata *udata)
 {
 	struct pcv_mr *mr = to_mr(ib);
+	struct pcv_verbs *dev = mr->dev;
+	u32 index = mr->key >> 8;
+	bool safe;
 
-	xa_erase_irq(&mr->dev->mrs, mr->key >> 8);
+	/* Nobody finds it, but the number is not free yet: peers may still name it. */
+	xa_store_irq(&dev->mrs, index, NULL, GFP_KERNEL);
 	/*
 	 * No new reference from here on; the ones that exist last as long as
-	 * one message's copy. Peers hold none.
+	 * one message's copy, or until a loan to a peer is noted.
 	 */
 	pcv_mr_put(mr);
 	wait_for_completion(&mr->gone);
+	safe = pcv_direct_return(mr);
+	xa_erase_irq(&dev->mrs, index);
+	if (!safe)
+		return 0;
 	kvfree(mr->page);
 	kvfree(mr->frag);
 	if (mr->umem)

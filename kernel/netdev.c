@@ -370,9 +370,12 @@ static void pcv_net_rx(struct pcv_peer *peer, const struct pcv_rx *rx)
 {
 	struct pcv_net_peer *np = pcv_peer_priv(peer, PCV_CLIENT_NET);
 	const struct pcv_net_hdr *hdr = rx->hdr;
-	struct net_device *ndev = np->net->ndev;
+	struct net_device *ndev;
 	struct sk_buff *skb;
 
+	if (!np)
+		return;
+	ndev = np->net->ndev;
 	if (!netif_running(ndev) || pcv_peer_is_loopback(peer))
 		return;
 	if (rx->len < ETH_HLEN) {
@@ -398,7 +401,7 @@ static void pcv_net_rx_end(struct pcv_peer *peer)
 {
 	struct pcv_net_peer *np = pcv_peer_priv(peer, PCV_CLIENT_NET);
 
-	if (list_empty(&np->rx))
+	if (!np || list_empty(&np->rx))
 		return;
 	netif_receive_skb_list(&np->rx);
 	INIT_LIST_HEAD(&np->rx);

@@ -14,8 +14,8 @@ static int answer(struct pcv_qp *qp, struct pcv_rc_hdr *hdr, u32 plen)
 {
 	int err;
 
-	hdr->dst_qpn = pcv_to_le32(qp->dst_qpn);
-	hdr->src_qpn = pcv_to_le32(qp->ib.qp_num);
+	hdr->dst = pcv_to_le32(qp->dst_qpn);
+	hdr->src = pcv_to_le32(qp->ib.qp_num);
 	do {
 		err = pcv_peer_tx_begin(qp->peer, &qp->rq.tx, PCV_VC_RESPONSE, PCV_MSG_RC_RESP,
 					hdr, plen);
@@ -145,6 +145,15 @@ void pcv_resp_pump(struct pcv_qp *qp)
 		rq->rnr_due = false;
 		/* It acknowledges what came before. */
 		rq->ack_due = false;
+		/*
+		 * A process looks at its shared queue's kick without a barrier
+		 * behind its post: what we have missed by that is here by now.
+		 */
+		if (rq->rnr_sent && qp->ib.srq && !rq->behind_fast &&
+		    pcv_srq_ready(to_srq(qp->ib.srq))) {
+			rq->resume_due = true;
+			rq->rnr_sent = false;
+		}
 	}
 	if (rq->resume_due) {
 		if (answer_short(qp, PCV_RC_RESUME, rq->expected, 0, 0))

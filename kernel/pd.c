@@ -10,11 +10,12 @@
 int pcv_alloc_pd(struct ib_pd *ib, struct ib_udata *udata)
 {
 	/* A domain is the pointer that its objects have in common. */
-	return 0;
+	return pcv_count_up(ib->device, PCV_LIMITED_PD);
 }
 
 int pcv_dealloc_pd(struct ib_pd *ib, struct ib_udata *udata)
 {
+	pcv_count_down(ib->device, PCV_LIMITED_PD);
 	return 0;
 }
 
@@ -43,12 +44,17 @@ int pcv_create_ah(struct ib_ah *ib, struct rdma_ah_init_attr *init, struct ib_ud
 	if (err)
 		return err;
 
+	err = pcv_count_up(ib->device, PCV_LIMITED_AH);
+	if (err)
+		return err;
 	xa_lock_irqsave(&dev->ahs, irq);
 	err = __xa_alloc_cyclic(&dev->ahs, &ah->number, ah, XA_LIMIT(1, U32_MAX), &dev->next_ah,
 				GFP_ATOMIC);
 	xa_unlock_irqrestore(&dev->ahs, irq);
-	if (err < 0)
+	if (err < 0) {
+		pcv_count_down(ib->device, PCV_LIMITED_AH);
 		return err;
+	}
 
 	if (udata) {
 		resp.ah = ah->number;
@@ -83,6 +89,7 @@ int pcv_destroy_ah(struct ib_ah *ib, u32 flags)
 	xa_lock_irqsave(&dev->ahs, irq);
 	__xa_erase(&dev->ahs, ah->number);
 	xa_unlock_irqrestore(&dev->ahs, irq);
+	pcv_count_down(ib->device, PCV_LIMITED_AH);
 	/*
 	 * The core frees the handle when this returns, and this may be called
 	 * where sleeping is forbidden. Lookups copy under the table's lock, so

@@ -10,6 +10,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/etherdevice.h>
+#include <linux/mm.h>
 #include <linux/rculist.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -130,6 +131,87 @@ void pcv_peer_kick(struct pcv_peer *peer)
 {
 	if (pcv_peer_is_up(peer))
 		pcv_peer_wake(peer);
+}
+
+/* --- memory that processes map ------------------------------------------------ */
+
+unsigned long pcv_peer_window_pfn(const struct pcv_peer *peer, u64 offset)
+{
+	const struct pcv_channel *ch = &peer->channel;
+
+	if (!pcv_peer_is_up(peer) || offset >= ch->out_bytes || ch->out_bytes - offset < PAGE_SIZE)
+		return 0;
+	return PHYS_PFN(ch->out_phys + offset);
+}
+
+unsigned long pcv_peer_aperture_pfn(const struct pcv_peer *peer, u64 offset)
+{
+	const struct pcv_channel *ch = &peer->channel;
+
+	if (!pcv_peer_is_up(peer) || offset >= ch->in_bytes || ch->in_bytes - offset < PAGE_SIZE)
+		return 0;
+	return ch->ops->in_pfn(ch->link, offset);
+}
+
+unsigned long pcv_peer_direct_pfn(const struct pcv_peer *peer, u64 addr)
+{
+	const struct pcv_channel *ch = &peer->channel;
+
+	if (!pcv_peer_is_up(peer) || !PAGE_ALIGNED(addr))
+		return 0;
+	return ch->ops->direct_pfn(ch->link, addr);
+}
+
+void *pcv_peer_aperture(const struct pcv_peer *peer, u64 offset)
+{
+	return peer->channel.in + offset;
+}
+
+u32 pcv_peer_page_bytes(const struct pcv_peer *peer)
+{
+	return max_t(u32, PAGE_SIZE, 1u << peer->channel.page_shift);
+}
+
+void pcv_peer_aperture_free_range(const struct pcv_peer *peer, u64 *offset, u64 *bytes)
+{
+	const struct pcv_channel *ch = &peer->channel;
+	u32 page = pcv_peer_page_bytes(peer);
+	u64 end = round_down(ch->in_bytes, page);
+
+	*offset = round_up(ch->in_used, page);
+	*bytes = end > *offset && pcv_peer_aperture_pfn(peer, *offset) ? end - *offset : 0;
+}
+
+bool pcv_peer_wc(const struct pcv_peer *peer)
+{
+	return peer->channel.wc;
+}
+
+u64 pcv_peer_direct_address(const struct pcv_peer *peer, phys_addr_t phys, u32 bytes)
+{
+	const struct pcv_channel *ch = &peer->channel;
+	u64 shown = READ_ONCE(ch->own_bytes);
+	u64 addr = phys;	/* the link looked whether they are the same */
+
+	if (!pcv_peer_is_up(peer) || addr < ch->own_base || bytes > shown ||
+	    addr - ch->own_base > shown - bytes)
+		return PCV_DIRECT_NONE;
+	return addr;
+}
+
+bool pcv_peer_fence_direct(struct pcv_peer *peer)
+{
+	bool shut = true;
+
+	/* Under the lock a link that is up stays. One that is down has shut the window. */
+	mutex_lock(&pcv_peer_lock);
+	if (pcv_peer_is_up(peer)) {
+		WRITE_ONCE(peer->channel.own_bytes, 0);
+		shut = peer->channel.ops->fence(peer->channel.link);
+		peer->channel.ops->fail(peer->channel.link);
+	}
+	mutex_unlock(&pcv_peer_lock);
+	return shut;
 }
 
 void pcv_peer_broken(struct pcv_peer *peer, const char *what)
@@ -255,6 +337,8 @@ static void pcv_peer_rang(void *arg)
 	struct pcv_peer *peer = arg;
 
 	WRITE_ONCE(peer->rung, true);
+	/* Loopback rings from wherever something is sent, on several CPUs at a time. */
+	atomic_inc(&peer->rings);
 	pcv_stat_inc(PCV_STAT_DOORBELLS_RX);
 	pcv_peer_wake(peer);
 }
@@ -269,9 +353,22 @@ static void pcv_peer_show(void *arg, struct seq_file *m)
 			   peer->tx[vc].ring.mask + 1);
 }
 
+void pcv_peer_blocks_add(struct pcv_peer *peer, int n)
+{
+	atomic_add(n, &peer->blocks);
+}
+
+static u32 pcv_peer_blocks(void *arg)
+{
+	struct pcv_peer *peer = arg;
+
+	return atomic_read(&peer->blocks);
+}
+
 const struct pcv_link_upcalls pcv_peer_upcalls = {
 	.up = pcv_peer_up,
 	.down = pcv_peer_down,
 	.wake = pcv_peer_rang,
 	.show = pcv_peer_show,
+	.blocks = pcv_peer_blocks,
 };

@@ -10,7 +10,7 @@
  * The channel is reliable and ordered within a virtual channel. Messages on
  * PCV_VC_REQUEST may be answered from the receive handler on PCV_VC_RESPONSE,
  * where room for PCV_RESPONSE_RESERVE lines is kept before each call; a
- * handler of a response never sends.
+ * handler of a response never waits for room.
  */
 #ifndef PCV_PEER_H
 #define PCV_PEER_H
@@ -180,6 +180,67 @@ void pcv_peer_tx_unwait(struct pcv_peer *peer, u8 vc, struct pcv_tx_waiter *w);
  * For a client that put work off outside of @rx. Any context.
  */
 void pcv_peer_kick(struct pcv_peer *peer);
+
+/* --- memory that processes map ------------------------------------------------ */
+
+/*
+ * Page frames, 0: there is none, also when the peer is down. Any context.
+ * Whoever puts one into a mapping must have taken it out again before his
+ * client's @down returns: find the mapping there, whoever makes it then.
+ */
+
+/* The peer's aperture at @offset, through the window. */
+unsigned long pcv_peer_window_pfn(const struct pcv_peer *peer, u64 offset);
+
+/* This node's aperture, which that peer writes. */
+unsigned long pcv_peer_aperture_pfn(const struct pcv_peer *peer, u64 offset);
+
+/*
+ * The page of the peer's memory at device address @addr there, a multiple of
+ * PAGE_SIZE here. Process context, and not after the client's @down.
+ */
+unsigned long pcv_peer_direct_pfn(const struct pcv_peer *peer, u64 addr);
+
+/**
+ * pcv_peer_aperture() - the same memory of the aperture for the kernel
+ *
+ * Valid until the client's @down returns, like what is mapped of it.
+ */
+void *pcv_peer_aperture(const struct pcv_peer *peer, u64 offset);
+
+/**
+ * pcv_peer_aperture_free_range() - what the channel leaves of this node's aperture
+ * @offset: where it begins; this and @bytes are multiples of either node's page size
+ * @bytes: 0 if it cannot be mapped
+ */
+void pcv_peer_aperture_free_range(const struct pcv_peer *peer, u64 *offset, u64 *bytes);
+
+/* Blocks of the aperture taken or given back, for who looks at it. Any context. */
+void pcv_peer_blocks_add(struct pcv_peer *peer, int n);
+
+/* The larger page size of both nodes. */
+u32 pcv_peer_page_bytes(const struct pcv_peer *peer);
+
+/* Map windows write-combining? */
+bool pcv_peer_wc(const struct pcv_peer *peer);
+
+/**
+ * pcv_peer_direct_address() - what the peer would call a range of this node's memory
+ *
+ * Any context. Return: its device address, or PCV_DIRECT_NONE if the peer has
+ * no window that shows all of it.
+ */
+u64 pcv_peer_direct_address(const struct pcv_peer *peer, phys_addr_t phys, u32 bytes);
+
+/**
+ * pcv_peer_fence_direct() - the peer must not write to this node's memory any more
+ *
+ * For a peer that does not let go: its direct window is shut, and its link
+ * starts anew, because stores of its processes would get lost from then on.
+ * Process context. Return: true if nothing of it can arrive any more; false if
+ * this link cannot keep it out, so that the memory must not be used again.
+ */
+bool pcv_peer_fence_direct(struct pcv_peer *peer);
 
 /**
  * pcv_peer_broken() - the peer violated the protocol: cut it off

@@ -6,6 +6,8 @@
  * May be called anywhere, hard interrupts included.
  */
 #include "dev.h"
+#include "direct.h"
+#include "fast.h"
 
 /* Run the machines here if that is allowed here, else from the workqueue. */
 static void run_or_queue(struct pcv_qp *qp, bool send)
@@ -163,6 +165,10 @@ int pcv_post_send(struct ib_qp *ib, const struct ib_send_wr *wr, const struct ib
 		pcv_stat_inc(PCV_STAT_KICKS);
 		pcv_req_run(qp);
 		pcv_resp_kick(qp);
+		pcv_fast_kick(qp);
+		pcv_direct_kick(qp);
+		if (qp->ib.srq)
+			pcv_srq_look(to_srq(qp->ib.srq));
 		return 0;
 	}
 

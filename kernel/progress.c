@@ -2,7 +2,7 @@
 /*
  * Receiving: one NAPI poll per peer for both virtual channels.
  *
- * Responses first: their handlers never send, so they can always be consumed,
+ * Responses first: their handlers never wait for room, so they can always be consumed,
  * and they make room for what requests will want to answer. A request is only
  * taken while its handler has room for the answer.
  *
@@ -20,6 +20,12 @@
 #include "stats.h"
 
 static const struct pcv_msg_info pcv_msg_infos[PCV_MSG_TYPE_COUNT] = {
+	[PCV_MSG_FAST] = {
+		.hdr_len = sizeof(struct pcv_fast_hdr),
+		.data_max = PCV_SEG_MAX,
+		.vc = PCV_VC_ANY,
+		.client = PCV_CLIENT_VERBS,
+	},
 	[PCV_MSG_NET] = {
 		.hdr_len = sizeof(struct pcv_net_hdr),
 		.data_max = PCV_NET_FRAME_MAX,
@@ -46,6 +52,7 @@ static const struct pcv_msg_info pcv_msg_infos[PCV_MSG_TYPE_COUNT] = {
 	},
 };
 
+static_assert(sizeof(struct pcv_fast_hdr) <= PCV_MSG_HDR_MAX);
 static_assert(sizeof(struct pcv_net_hdr) <= PCV_MSG_HDR_MAX);
 static_assert(sizeof(struct pcv_rc_hdr) <= PCV_MSG_HDR_MAX);
 static_assert(sizeof(struct pcv_ud_hdr) <= PCV_MSG_HDR_MAX);
@@ -113,7 +120,7 @@ static const char *pcv_chan_rx_parse(struct pcv_peer *peer, u8 vc,
 	struct pcv_msg where;
 	u32 fixed, offset;
 
-	if (!info || info->vc != vc)
+	if (!info || (info->vc != vc && info->vc != PCV_VC_ANY))
 		return "unknown type of message";
 	fixed = sizeof(where) + info->hdr_len;
 	if (line->len < fixed || line->len > fixed + PCV_MSG_INLINE_MAX)

@@ -5,6 +5,8 @@
 #include <rdma/uverbs_ioctl.h>
 
 #include "dev.h"
+#include "direct.h"
+#include "fast.h"
 
 struct pcv_qp *pcv_qp_get(struct pcv_verbs *dev, u32 qpn)
 {
@@ -58,6 +60,8 @@ bool pcv_qp_fail(struct pcv_qp *qp)
 			return false;
 	} while (!try_cmpxchg(&qp->state, &state, IB_QPS_ERR));
 	WRITE_ONCE(qp->shared->state, IB_QPS_ERR);
+	pcv_fast_fail(qp);
+	pcv_direct_stop(qp);
 	pcv_stat_inc(PCV_STAT_QP_ERRORS);
 	if (refcount_inc_not_zero(&qp->refs) && !queue_work(qp->dev->wq, &qp->fail))
 		pcv_qp_put(qp);
@@ -80,8 +84,11 @@ void pcv_qp_run_later(struct pcv_qp *qp)
 /* Everything posted ends with a flush error; later posts find PCV_KICK_* set. */
 static void qp_flush(struct pcv_qp *qp)
 {
+	pcv_direct_drop(qp);
+	pcv_fast_error(qp);
 	pcv_req_flush(qp);
 	pcv_resp_flush(qp);
+	pcv_fast_flushed(qp);
 	if (qp->ib.srq && !qp->last_wqe_told) {
 		qp->last_wqe_told = true;
 		pcv_qp_event(qp, IB_EVENT_QP_LAST_WQE_REACHED);
@@ -144,7 +151,7 @@ static int qp_check_init(struct ib_device *ib, const struct ib_qp_init_attr *ini
 
 /* Where things lie in the region. */
 struct qp_layout {
-	u32 sq_offset, scqe_offset, rq_offset, ring_offset;
+	u32 sq_offset, scqe_offset, rq_offset, ring_offset, direct_offset;
 	size_t bytes;
 };
 
@@ -156,7 +163,7 @@ static void qp_layout(struct pcv_qp *qp, const struct ib_qp_init_attr *init, str
 
 	sq->max_sge = max(init->cap.max_send_sge, 2u);
 	behind = max_t(u32, sq->max_sge * sizeof(struct pcv_sge), init->cap.max_inline_data);
-	sq->stride = ALIGN(PCV_SWQE_BYTES + behind, 64);
+	sq->stride = ALIGN(PCV_SWQE_BYTES + behind, 32);
 	sq->max_inline = min_t(u32, sq->stride - PCV_SWQE_BYTES, PCV_MAX_INLINE);
 	sq->count = roundup_pow_of_two(max(init->cap.max_send_wr, 1u));
 	l->sq_offset = ALIGN(sizeof(struct pcv_qp_shared), 64);
@@ -171,11 +178,14 @@ static void qp_layout(struct pcv_qp *qp, const struct ib_qp_init_attr *init, str
 		rq->count = roundup_pow_of_two(max(init->cap.max_recv_wr, 1u));
 		l->ring_offset = ALIGN(l->rq_offset + rq->stride * rq->count, 64);
 		/* What does not fit waits in the backlog: more than this only costs memory. */
-		rq->ring_count = clamp(rq->count, 16u, 1024u);
+		rq->ring_count = clamp(rq->count / 2, 16u, 1024u);
 	}
 	if (!qp->user)
 		rq->ring_count = 0;
-	l->bytes = l->ring_offset + (size_t)rq->ring_count * PCV_LINE_BYTES;
+	l->direct_offset = l->ring_offset + rq->ring_count * PCV_LINE_BYTES;
+	l->bytes = l->direct_offset;
+	if (qp->user && pcv_qp_is_rc(qp))
+		l->bytes += PCV_DIRECT_SLOTS * sizeof(struct pcv_direct_slot);
 }
 
 static int qp_number(struct pcv_qp *qp)
@@ -225,6 +235,7 @@ int pcv_create_qp(struct ib_qp *ib, struct ib_qp_init_attr *init, struct ib_udat
 	spin_lock_init(&rq->lock);
 	INIT_LIST_HEAD(&rq->backlog);
 	INIT_LIST_HEAD(&rq->owes);
+	INIT_LIST_HEAD(&rq->hungry);
 	INIT_WORK(&qp->run, qp_run_work);
 	INIT_WORK(&qp->fail, qp_fail_work);
 	pcv_tx_waiter_init(&sq->waiter, pcv_req_waiter);
@@ -270,16 +281,34 @@ int pcv_create_qp(struct ib_qp *ib, struct ib_qp_init_attr *init, struct ib_udat
 		resp.max_inline = sq->max_inline;
 		resp.max_send_sge = sq->max_sge;
 		resp.max_recv_sge = rq->max_sge;
-		err = ib_copy_to_udata(udata, &resp, sizeof(resp));
+		err = pcv_fast_create(qp, udata, &resp);
 		if (err)
 			goto err_region;
+		err = pcv_direct_create(qp, udata, qp->region->mem + l.direct_offset,
+					&resp.direct_mmap);
+		if (err)
+			goto err_fast;
+		if (resp.direct_mmap)
+			resp.direct_offset = l.direct_offset;
+		err = ib_copy_to_udata(udata, &resp, sizeof(resp));
+		if (err)
+			goto err_direct;
 	}
+	err = pcv_count_up(ib->device, PCV_LIMITED_QP);
+	if (err)
+		goto err_direct;
 	/* Last: from here on a peer can name it. */
 	err = qp_number(qp);
 	if (err)
-		goto err_region;
+		goto err_count;
 	return 0;
 
+err_count:
+	pcv_count_down(ib->device, PCV_LIMITED_QP);
+err_direct:
+	pcv_direct_destroy(qp);
+err_fast:
+	pcv_fast_destroy(qp);
 err_region:
 	pcv_region_destroy(qp->region);
 err_free_send:
@@ -321,18 +350,31 @@ static void qp_detach(struct pcv_qp *qp)
 	spin_unlock_bh(&dev->owes_lock);
 	if (listed)
 		pcv_qp_put(qp);
+	if (qp->ib.srq)
+		pcv_srq_unwait(qp);
+}
+
+/* Both machines stand still. */
+static void qp_lock(struct pcv_qp *qp)
+{
+	spin_lock_bh(&qp->sq.lock);
+	spin_lock_nested(&qp->rq.lock, SINGLE_DEPTH_NESTING);
+}
+
+static void qp_unlock(struct pcv_qp *qp)
+{
+	spin_unlock(&qp->rq.lock);
+	spin_unlock_bh(&qp->sq.lock);
 }
 
 static void qp_drop_peer(struct pcv_qp *qp)
 {
 	struct pcv_peer *peer;
 
-	spin_lock_bh(&qp->sq.lock);
-	spin_lock_nested(&qp->rq.lock, SINGLE_DEPTH_NESTING);
+	qp_lock(qp);
 	peer = qp->peer;
-	qp->peer = NULL;
-	spin_unlock(&qp->rq.lock);
-	spin_unlock_bh(&qp->sq.lock);
+	WRITE_ONCE(qp->peer, NULL);
+	qp_unlock(qp);
 	if (peer)
 		pcv_peer_put(peer);
 }
@@ -342,6 +384,8 @@ static void qp_reset(struct pcv_qp *qp)
 	if (cancel_work_sync(&qp->run))
 		pcv_qp_put(qp);
 	qp_detach(qp);
+	pcv_direct_drop(qp);
+	pcv_fast_reset(qp);
 	qp_drop_peer(qp);
 	pcv_req_reset(qp);
 	pcv_resp_reset(qp);
@@ -353,7 +397,7 @@ static int qp_connect(struct pcv_qp *qp, const struct ib_qp_attr *attr, int mask
 	/* A power of two: positions wrap at 2^32. */
 	u32 count = roundup_pow_of_two(max_t(u32, attr->max_dest_rd_atomic, 1));
 	struct pcv_read_job *job = NULL;
-	struct pcv_peer *peer;
+	struct pcv_peer *peer, *former;
 
 	if (attr->ah_attr.type != RDMA_AH_ATTR_TYPE_ROCE)
 		return -EINVAL;
@@ -367,17 +411,18 @@ static int qp_connect(struct pcv_qp *qp, const struct ib_qp_attr *attr, int mask
 		pcv_peer_put(peer);
 		return -ENOMEM;
 	}
-	spin_lock_bh(&qp->sq.lock);
-	spin_lock_nested(&qp->rq.lock, SINGLE_DEPTH_NESTING);
-	swap(qp->peer, peer);
+	qp_lock(qp);
+	former = qp->peer;
+	/* A peer that goes down, and UNMAP, look for themselves without the locks. */
+	WRITE_ONCE(qp->peer, peer);
 	swap(qp->rq.job, job);
 	qp->rq.job_count = count;
-	qp->dst_qpn = attr->dest_qp_num;
-	spin_unlock(&qp->rq.lock);
-	spin_unlock_bh(&qp->sq.lock);
+	WRITE_ONCE(qp->dst_qpn, attr->dest_qp_num);
+	qp->rq.expected = PCV_SSN_FIRST(attr->rq_psn);
+	qp_unlock(qp);
 	kfree(job);
-	if (peer)
-		pcv_peer_put(peer);
+	if (former)
+		pcv_peer_put(former);
 	return 0;
 }
 
@@ -406,6 +451,8 @@ static void qp_store_attr(struct pcv_qp *qp, const struct ib_qp_attr *attr, int 
 {
 	struct ib_qp_attr *a = &qp->attr;
 
+	/* The machines go on meanwhile, and count retries themselves. */
+	qp_lock(qp);
 	if (mask & IB_QP_ACCESS_FLAGS)
 		a->qp_access_flags = attr->qp_access_flags;
 	if (mask & IB_QP_PKEY_INDEX)
@@ -431,8 +478,10 @@ static void qp_store_attr(struct pcv_qp *qp, const struct ib_qp_attr *attr, int 
 		a->rnr_retry = attr->rnr_retry;
 	if (mask & IB_QP_RQ_PSN)
 		a->rq_psn = attr->rq_psn;
-	if (mask & IB_QP_SQ_PSN)
+	if (mask & IB_QP_SQ_PSN) {
 		a->sq_psn = attr->sq_psn;
+		qp->sq.first = PCV_SSN_FIRST(attr->sq_psn);
+	}
 	if (mask & IB_QP_MAX_QP_RD_ATOMIC)
 		a->max_rd_atomic = attr->max_rd_atomic;
 	if (mask & IB_QP_MAX_DEST_RD_ATOMIC)
@@ -445,6 +494,20 @@ static void qp_store_attr(struct pcv_qp *qp, const struct ib_qp_attr *attr, int 
 		a->en_sqd_async_notify = attr->en_sqd_async_notify;
 	qp->sq.rnr_left = a->rnr_retry;
 	qp->sq.retry_left = a->retry_cnt;
+	qp_unlock(qp);
+}
+
+/* With the locks: whoever makes it fail has one of them, and tells the process last. */
+static bool qp_enter(struct pcv_qp *qp, enum ib_qp_state old, enum ib_qp_state new)
+{
+	bool entered;
+
+	qp_lock(qp);
+	entered = cmpxchg(&qp->state, old, new) == old;
+	if (entered)
+		WRITE_ONCE(qp->shared->state, new);
+	qp_unlock(qp);
+	return entered;
 }
 
 int pcv_modify_qp(struct ib_qp *ib, struct ib_qp_attr *attr, int mask, struct ib_udata *udata)
@@ -478,12 +541,18 @@ int pcv_modify_qp(struct ib_qp *ib, struct ib_qp_attr *attr, int mask, struct ib
 	if (new == IB_QPS_RESET) {
 		WRITE_ONCE(qp->state, IB_QPS_RESET);
 		qp_reset(qp);
-	} else if (cmpxchg(&qp->state, old, new) != old) {
+		WRITE_ONCE(qp->shared->state, IB_QPS_RESET);
+	} else if (!qp_enter(qp, old, new)) {
 		/* It failed by itself in the meantime. */
 		err = -EINVAL;
 		goto out;
 	}
-	WRITE_ONCE(qp->shared->state, new);
+	if (new == IB_QPS_RTR && old == IB_QPS_INIT && pcv_qp_is_rc(qp))
+		pcv_fast_connect(qp);
+	if (new == IB_QPS_RTS && pcv_qp_is_rc(qp))
+		pcv_fast_ready(qp);
+	else if (old == IB_QPS_RTS)
+		pcv_fast_pause(qp);
 	if (new == IB_QPS_ERR) {
 		qp_flush(qp);
 	} else if (new == IB_QPS_RTS && old != IB_QPS_RTS) {
@@ -506,12 +575,14 @@ int pcv_query_qp(struct ib_qp *ib, struct ib_qp_attr *attr, int mask,
 	struct pcv_qp *qp = to_qp(ib);
 
 	mutex_lock(&qp->modify);
+	spin_lock_bh(&qp->sq.lock);
 	*attr = qp->attr;
 	attr->qp_state = READ_ONCE(qp->state);
 	attr->cur_qp_state = attr->qp_state;
 	attr->cap = qp->cap;
 	attr->path_mig_state = IB_MIG_MIGRATED;
 	attr->sq_draining = attr->qp_state == IB_QPS_SQD && qp->sq.una != qp->sq.sent;
+	spin_unlock_bh(&qp->sq.lock);
 	mutex_unlock(&qp->modify);
 
 	init->event_handler = ib->event_handler;
@@ -531,6 +602,9 @@ int pcv_destroy_qp(struct ib_qp *ib, struct ib_udata *udata)
 
 	mutex_lock(&qp->modify);
 	WRITE_ONCE(qp->state, IB_QPS_RESET);
+	/* While the number leads here: a REVOKE that finds nobody is answered at once. */
+	pcv_direct_drop(qp);
+	pcv_fast_reset(qp);
 	xa_erase_irq(&qp->dev->qps, ib->qp_num);
 	qp_reset(qp);
 	mutex_unlock(&qp->modify);
@@ -539,6 +613,9 @@ int pcv_destroy_qp(struct ib_qp *ib, struct ib_udata *udata)
 	wait_for_completion(&qp->gone);
 	/* The core frees it when we return: no lookup may still be reading it. */
 	synchronize_rcu_expedited();
+	pcv_count_down(ib->device, PCV_LIMITED_QP);
+	pcv_direct_destroy(qp);
+	pcv_fast_destroy(qp);
 	pcv_region_destroy(qp->region);
 	kvfree(qp->sq.send);
 	kfree(qp->rq.job);

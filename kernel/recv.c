@@ -19,7 +19,8 @@ int pcv_recv_claim(struct pcv_qp *qp, struct pcv_recv *recv)
 	/* PCV(qp_rq_tail:B) pairs with qp_rq_tail:A: entries before the tail that covers them. */
 	tail = pcv_cpu_load_acquire(&qp->shared->rq_tail);
 	left = tail - rq->next;
-	if (!left)
+	/* Messages of the fast ring may be ahead of the receives. */
+	if ((s32)left <= 0)
 		return 0;
 	if (left > rq->count)
 		return -EINVAL;
@@ -34,14 +35,14 @@ int pcv_recv_claim(struct pcv_qp *qp, struct pcv_recv *recv)
 }
 
 /* Return: 0, or -EFAULT if the entries do not allow it. */
-int pcv_recv_scatter(struct pcv_qp *qp, const struct pcv_recv *recv, u64 offset,
+int pcv_recv_scatter(struct pcv_qp *qp, const struct pcv_sge *list, u32 num_sge, u64 offset,
 		     const void *src, u32 len)
 {
 	u64 start = 0;
 	u32 i;
 
-	for (i = 0; i < recv->num_sge && len; i++) {
-		const struct pcv_sge *sge = &recv->sge[i];
+	for (i = 0; i < num_sge && len; i++) {
+		const struct pcv_sge *sge = &list[i];
 		struct pcv_mr *mr;
 		u64 skip;
 		u32 n;
@@ -202,6 +203,7 @@ void pcv_recv_complete(struct pcv_qp *qp, const struct pcv_recv *recv,
 		return;
 	}
 	placed->wqe = pcv_to_le32(recv->index);
+	placed->fast = pcv_to_le32(qp->rq.fast);
 	solicited = solicited || placed->status;
 	if (!list_empty(&qp->rq.backlog)) {
 		backlog_add(qp, placed, solicited);
@@ -228,15 +230,18 @@ void pcv_recv_complete(struct pcv_qp *qp, const struct pcv_recv *recv,
 bool pcv_recv_data(struct pcv_qp *qp, const void *data, u32 len, u32 imm, bool has_imm,
 		   bool solicited)
 {
-	__le32 prefix[2] = { (__force __le32)imm, 0 };
+	struct pcv_rx_data prefix = {
+		.imm = has_imm ? (__force __le32)imm : 0,
+		.fast = pcv_to_le32(qp->rq.fast),
+	};
 	struct pcv_ring_vec vec[2] = {
-		{ .base = prefix, .len = has_imm ? sizeof(prefix) : 0 },
+		{ .base = &prefix, .len = sizeof(prefix) },
 		{ .base = data, .len = len },
 	};
 	u8 flags = (has_imm ? PCV_RX_IMM : 0) | (solicited ? PCV_RX_SOLICITED : 0);
 
 	if (!qp->user || qp->ib.srq || !list_empty(&qp->rq.backlog) ||
-	    vec[0].len + len > PCV_LINE_PAYLOAD)
+	    sizeof(prefix) + len > PCV_LINE_PAYLOAD)
 		return false;
 	if (ring_put(qp, PCV_RX_DATA, flags, vec, 2) < 0)
 		return false;

@@ -66,16 +66,17 @@ static u8 sq_fetch(struct pcv_qp *qp, u32 index)
 	memcpy(&swqe, sq_slot(sq, index), sizeof(swqe));
 	memset(send, 0, sizeof(*send));
 	send->wr_id = swqe.wr_id;
+	send->fast = swqe.fast;
 	send->opcode = swqe.opcode;
 	send->flags = swqe.flags;
 	send->num_sge = swqe.num_sge;
-	send->inline_len = swqe.inline_len;
 	send->imm = swqe.imm;
 	send->rkey = swqe.rkey;
 	send->remote_addr = swqe.remote_addr;
-	send->compare_add = swqe.compare_add;
-	send->swap = swqe.swap;
-	if (!pcv_qp_is_rc(qp)) {
+	if (pcv_qp_is_rc(qp)) {
+		send->compare_add = swqe.compare_add;
+		send->swap = swqe.swap;
+	} else {
 		send->ah = swqe.ah;
 		send->remote_qpn = swqe.remote_qpn;
 		send->remote_qkey = swqe.remote_qkey;
@@ -83,15 +84,18 @@ static u8 sq_fetch(struct pcv_qp *qp, u32 index)
 	if (qp->sq_sig_all)
 		send->flags |= PCV_WR_SIGNALED;
 	send->skip = sq->skip;
+	/* So many in a row that a request behind them could not say how many. */
+	if (pcv_op_is_local(send->opcode) && sq->skip == U16_MAX)
+		return PCV_WC_LOC_QP_OP_ERR;
 	sq->skip = pcv_op_is_local(send->opcode) ? sq->skip + 1 : 0;
 
 	if (!op_known(qp, send->opcode))
 		return PCV_WC_LOC_QP_OP_ERR;
 	if (send->flags & PCV_WR_INLINE) {
-		if (send->inline_len > sq->max_inline)
+		if (swqe.inline_len > sq->max_inline)
 			return PCV_WC_LOC_QP_OP_ERR;
 		send->num_sge = 0;
-		send->length = send->inline_len;
+		send->length = swqe.inline_len;
 		return 0;
 	}
 	if (send->num_sge > sq->max_sge)
@@ -232,9 +236,9 @@ static void rc_header(struct pcv_qp *qp, const struct pcv_send *send, struct pcv
 		flags |= PCV_RC_INVALIDATE;
 
 	memset(hdr, 0, sizeof(*hdr));
-	hdr->dst_qpn = pcv_to_le32(qp->dst_qpn);
-	hdr->src_qpn = pcv_to_le32(qp->ib.qp_num);
-	hdr->ssn = pcv_to_le32(sq->next);
+	hdr->dst = pcv_to_le32(qp->dst_qpn | (u32)(send->fast & 0xff) << 24);
+	hdr->src = pcv_to_le32(qp->ib.qp_num | (u32)(send->fast >> 8) << 24);
+	hdr->ssn = pcv_to_le32(sq->first + sq->next);
 	hdr->skip = pcv_to_le16(send->skip);
 	hdr->op = op[send->opcode];
 	hdr->flags = flags;

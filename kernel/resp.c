@@ -2,10 +2,11 @@
 /*
  * The responder: executes what the peer asks for, and owes answers.
  *
- * Requests of a queue pair are numbered. The one expected is executed; an
- * earlier one has been executed before (its requester timed out) and is only
- * acknowledged again; a later one comes after a gap and is dropped: the
- * requester will come back to the gap.
+ * Requests of a queue pair are numbered, from where the PSN says. The one
+ * expected is executed; an earlier one has been executed before (its requester
+ * timed out) and is only acknowledged again; a later one comes after a gap and
+ * is dropped: the requester will come back to the gap. One from before the first
+ * is of a former connection, or of a requester that counts from another PSN.
  *
  * Answers are noted while requests are handled; pcv_resp_pump() sends them at
  * the end of the batch, or when the response channel has room again.
@@ -15,6 +16,7 @@
 #include <linux/slab.h>
 
 #include "dev.h"
+#include "fast.h"
 #include "resp.h"
 
 static void owe(struct pcv_qp *qp)
@@ -49,26 +51,113 @@ static void recv_error(struct pcv_qp *qp, u8 status)
 }
 
 /*
+ * The messages that went before this one through the fast ring take receives
+ * as well, those in front of ours. Their number is the other process's word,
+ * resolved by what ours says it has taken: a wrong one spoils this queue pair.
+ */
+static void pass_fast(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr)
+{
+	u16 low = pcv_le32(hdr->dst) >> 24 | pcv_le32(hdr->src) >> 24 << 8;
+	struct pcv_rq *rq = &qp->rq;
+	u32 taken, count;
+
+	if (!pcv_fast_active(qp))
+		return;
+	taken = READ_ONCE(qp->shared->fast_taken);
+	count = taken + (u16)(low - (u16)taken);
+	if ((s32)(count - rq->fast) <= 0)
+		return;
+	if (!qp->ib.srq)
+		WRITE_ONCE(rq->next, rq->next + count - rq->fast);
+	rq->fast = count;
+}
+
+/*
+ * A sender that gives its kernel a message of which parts lie in the fast ring
+ * makes those void. The process may be copying one of them, into the very
+ * receive that is to be claimed now.
+ */
+static bool fast_copies(struct pcv_qp *qp)
+{
+	struct pcv_rq *rq = &qp->rq;
+
+	WRITE_ONCE(qp->shared->fast_claim, (u64)(rq->claims + 1) << 32 | rq->fast);
+	/*
+	 * PCV(fast_claim:B) pairs with fast_claim:A: the claim, then a look whether
+	 * it copies; it says that it copies, then looks for the claim.
+	 */
+	pcv_cpu_mb();
+	/* What is copied before the last of those in front of ours is none of our business. */
+	if (!READ_ONCE(qp->shared->fast_open) || READ_ONCE(qp->shared->fast_taken) != rq->fast)
+		return false;
+	/* PCV(qp_kick:B) pairs with qp_kick:A: ask to be called when it is through, look again. */
+	pcv_qp_kick_set(qp, PCV_KICK_RECV);
+	return READ_ONCE(qp->shared->fast_open);
+}
+
+/*
+ * Receives of a shared queue go to whoever comes first. This must not be a
+ * message that the process may not take yet, for want of those in front of it:
+ * they would find none left, and all would wait for one another.
+ */
+static bool behind_fast(struct pcv_qp *qp)
+{
+	struct pcv_rq *rq = &qp->rq;
+
+	rq->behind_fast = false;
+	if (!pcv_fast_active(qp))
+		return false;
+	if (!qp->ib.srq) {
+		rq->behind_fast = fast_copies(qp);
+		return rq->behind_fast;
+	}
+	/* What the process has begun there is void: it gives its receive back. */
+	WRITE_ONCE(qp->shared->fast_claim, (u64)(rq->claims + 1) << 32 | rq->fast);
+	if ((s32)(rq->fast - READ_ONCE(qp->shared->fast_taken)) <= 0)
+		return false;
+	/*
+	 * PCV(qp_kick:B) pairs with qp_kick:A: ask to be called when it has taken
+	 * one, then look again. It looks without a barrier: the RNR timer makes up
+	 * for the call that is missed by that.
+	 */
+	pcv_qp_kick_set(qp, PCV_KICK_RECV);
+	rq->behind_fast = (s32)(rq->fast - READ_ONCE(qp->shared->fast_taken)) > 0;
+	return rq->behind_fast;
+}
+
+/*
  * Take a receive for the message under way, if it has none yet.
  * Return: false if the message cannot go on; what there is to say has been noted.
  */
-static bool claim(struct pcv_qp *qp, u32 ssn)
+static bool claim(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, u32 ssn)
 {
 	struct pcv_rq *rq = &qp->rq;
+	bool behind;
 	int ret;
 
 	if (rq->claimed)
 		return true;
-	ret = pcv_recv_claim(qp, &rq->recv);
-	if (!ret && !qp->ib.srq) {
+	pass_fast(qp, hdr);
+	behind = behind_fast(qp);
+	ret = behind ? 0 : pcv_recv_claim(qp, &rq->recv);
+	if (!ret && !behind) {
 		/*
 		 * PCV(qp_kick:B) pairs with qp_kick:A: ask to be called for the next
 		 * receive, then look again; the poster posts, then looks whether we ask.
 		 */
-		pcv_qp_kick_set(qp, PCV_KICK_RECV);
+		if (qp->ib.srq)
+			pcv_srq_wait(qp);
+		else
+			pcv_qp_kick_set(qp, PCV_KICK_RECV);
 		ret = pcv_recv_claim(qp, &rq->recv);
 	}
 	if (ret > 0) {
+		/* Asked for when this message came first: a call would find nothing to do. */
+		if (READ_ONCE(qp->shared->kick) & PCV_KICK_RECV)
+			pcv_qp_kick_clear(qp, PCV_KICK_RECV);
+		if (!list_empty(&rq->hungry))
+			pcv_srq_unwait(qp);
+		rq->claims++;
 		rq->claimed = true;
 		rq->rnr_sent = false;
 		rq->rnr_due = false;
@@ -136,15 +225,15 @@ static bool do_send(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struc
 	struct pcv_rq *rq = &qp->rq;
 	bool only = (hdr->flags & PCV_RC_FIRST) && (hdr->flags & PCV_RC_LAST);
 
-	if (!claim(qp, ssn))
+	if (!claim(qp, hdr, ssn))
 		return false;
 	if (msg_len > rq->recv.length) {
 		recv_error(qp, PCV_WC_LOC_LEN_ERR);
 		pcv_resp_nak(qp, ssn, PCV_ST_REM_INV_REQ);
 		return false;
 	}
-	if (only && rx->len <= PCV_LINE_PAYLOAD && !(hdr->flags & PCV_RC_INVALIDATE) &&
-	    recv_keys_ok(qp, rx->len)) {
+	if (only && rx->len <= PCV_LINE_PAYLOAD - sizeof(struct pcv_rx_data) &&
+	    !(hdr->flags & PCV_RC_INVALIDATE) && recv_keys_ok(qp, rx->len)) {
 		u8 copy[PCV_LINE_PAYLOAD];
 
 		memcpy(copy, rx->data, rx->len);
@@ -154,7 +243,7 @@ static bool do_send(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struc
 			return true;
 		}
 	}
-	if (pcv_recv_scatter(qp, &rq->recv, offset, rx->data, rx->len)) {
+	if (pcv_recv_scatter(qp, rq->recv.sge, rq->recv.num_sge, offset, rx->data, rx->len)) {
 		recv_error(qp, PCV_WC_LOC_PROT_ERR);
 		pcv_resp_nak(qp, ssn, PCV_ST_REM_OP);
 		return false;
@@ -190,13 +279,14 @@ static bool do_write(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const stru
 			return false;
 		}
 		/* Immediate data without a receive must not write twice: look for one first. */
-		if ((hdr->flags & PCV_RC_IMM) && (hdr->flags & PCV_RC_LAST) && !claim(qp, ssn)) {
+		if ((hdr->flags & PCV_RC_IMM) && (hdr->flags & PCV_RC_LAST) &&
+		    !claim(qp, hdr, ssn)) {
 			pcv_mr_put(mr);
 			return false;
 		}
 		pcv_mr_write(mr, va, rx->data, rx->len);
 		pcv_mr_put(mr);
-	} else if ((hdr->flags & PCV_RC_IMM) && !claim(qp, ssn)) {
+	} else if ((hdr->flags & PCV_RC_IMM) && !claim(qp, hdr, ssn)) {
 		return false;
 	}
 	if ((hdr->flags & PCV_RC_LAST) && (hdr->flags & PCV_RC_IMM))
@@ -315,6 +405,14 @@ static bool after_reads(struct pcv_qp *qp)
 	return false;
 }
 
+/* The next @n numbers are done with. */
+static void expect(struct pcv_rq *rq, u32 n)
+{
+	rq->expected += n;
+	/* Half of all numbers lie behind, half ahead. */
+	rq->executed = min_t(u32, rq->executed + n, S32_MAX);
+}
+
 static void request(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struct pcv_rx *rx)
 {
 	u32 ssn = pcv_le32(hdr->ssn), offset = pcv_le32(hdr->seg_offset);
@@ -325,12 +423,12 @@ static void request(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struc
 	if (ssn != rq->expected) {
 		u16 skip = pcv_le16(hdr->skip);
 
-		if ((s32)(ssn - rq->expected) < 0)
+		if (rq->expected - ssn <= rq->executed)
 			rq->ack_due = true;
 		if (!skip || ssn - skip != rq->expected)
 			return;
 		/* The numbers in between stayed with the requester. */
-		rq->expected = ssn;
+		expect(rq, skip);
 	}
 	if (!in_sequence(qp, hdr, rx->len)) {
 		pcv_resp_nak(qp, ssn, PCV_ST_REM_INV_REQ);
@@ -372,17 +470,23 @@ static void request(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struc
 	rq->offset = offset + rx->len;
 	if (hdr->flags & PCV_RC_LAST) {
 		rq->offset = 0;
-		rq->expected++;
+		expect(rq, 1);
 		rq->ack_due = true;
 		pcv_stat_inc(PCV_STAT_RX_REQUESTS);
 	}
 }
 
-void pcv_resp_request(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, const struct pcv_rx *rx)
+void pcv_resp_request(struct pcv_qp *qp, const struct pcv_peer *peer, const struct pcv_rc_hdr *hdr,
+		      const struct pcv_rx *rx)
 {
 	enum ib_qp_state state;
 
 	spin_lock_bh(&qp->rq.lock);
+	if (!pcv_qp_hears(qp, peer, hdr)) {
+		pcv_stat_inc(PCV_STAT_RX_NO_QP);
+		spin_unlock_bh(&qp->rq.lock);
+		return;
+	}
 	state = READ_ONCE(qp->state);
 	if (state == IB_QPS_RTR || state == IB_QPS_RTS || state == IB_QPS_SQD)
 		request(qp, hdr, rx);
@@ -403,8 +507,8 @@ static void flush_locked(struct pcv_qp *qp)
 		rq->claimed = false;
 		pcv_recv_complete(qp, &rq->recv, &placed, NULL, true);
 	}
-	/* The SRQ's belong to others as well. */
-	if (qp->ib.srq)
+	/* The SRQ's belong to others as well; with a fast ring the process knows which are left. */
+	if (qp->ib.srq || pcv_fast_active(qp))
 		return;
 	while (budget-- && pcv_recv_claim(qp, &rq->recv) > 0)
 		pcv_recv_complete(qp, &rq->recv, &placed, NULL, true);
@@ -428,30 +532,47 @@ void pcv_resp_flush(struct pcv_qp *qp)
 		pcv_resp_pump(qp);
 }
 
-void pcv_resp_kick(struct pcv_qp *qp)
+/* Is there now what was missing when the requester was put off? */
+static bool can_resume(struct pcv_qp *qp)
 {
 	struct pcv_rq *rq = &qp->rq;
-	bool pump = false;
+
+	if (qp->ib.srq && !rq->behind_fast)
+		return pcv_srq_ready(to_srq(qp->ib.srq));
+	if (qp->ib.srq)
+		return (s32)(rq->fast - READ_ONCE(qp->shared->fast_taken)) <= 0;
+	if (rq->behind_fast && READ_ONCE(qp->shared->fast_open))
+		return false;
+	/* PCV(qp_rq_tail:B) pairs with qp_rq_tail:A: only looked at here. */
+	return (s32)(pcv_cpu_load_acquire(&qp->shared->rq_tail) - rq->next) > 0;
+}
+
+bool pcv_resp_kick(struct pcv_qp *qp)
+{
+	struct pcv_rq *rq = &qp->rq;
+	bool pump = false, flushed = false;
 
 	spin_lock_bh(&rq->lock);
 	if (!list_empty(&rq->backlog))
 		pcv_recv_backlog(qp);
 	if (READ_ONCE(qp->state) == IB_QPS_ERR) {
 		flush_locked(qp);
-	} else if (rq->rnr_sent && !qp->ib.srq &&
-		   /* PCV(qp_rq_tail:B) pairs with qp_rq_tail:A: only looked at here. */
-		   pcv_cpu_load_acquire(&qp->shared->rq_tail) != rq->next) {
+		flushed = pcv_fast_active(qp);
+	} else if (rq->rnr_sent && can_resume(qp)) {
 		pcv_qp_kick_clear(qp, PCV_KICK_RECV);
-		if (!rq->rnr_due) {
-			rq->resume_due = true;
-			/* Once: the rest of that message has no place by its offset. */
-			rq->rnr_sent = false;
-		}
+		/* One that was not sent yet would only make the requester wait. */
+		rq->rnr_due = false;
+		rq->resume_due = true;
+		/* Once: the rest of that message has no place by its offset. */
+		rq->rnr_sent = false;
 		pump = true;
 	}
 	spin_unlock_bh(&rq->lock);
+	if (flushed)
+		pcv_fast_flushed(qp);
 	if (pump)
 		pcv_resp_pump(qp);
+	return pump;
 }
 
 void pcv_resp_reset(struct pcv_qp *qp)
@@ -466,11 +587,15 @@ void pcv_resp_reset(struct pcv_qp *qp)
 	}
 	rq->backlogged = 0;
 	rq->next = 0;
+	rq->fast = 0;
+	rq->claims = 0;
 	rq->expected = 0;
+	rq->executed = 0;
 	rq->offset = 0;
 	rq->claimed = false;
 	rq->rnr_sent = false;
 	rq->rnr_due = false;
+	rq->behind_fast = false;
 	rq->resume_due = false;
 	rq->ack_due = false;
 	rq->nak_due = false;
@@ -478,6 +603,8 @@ void pcv_resp_reset(struct pcv_qp *qp)
 	rq->job_head = 0;
 	rq->job_tail = 0;
 	WRITE_ONCE(qp->shared->rq_tail, 0);
+	WRITE_ONCE(qp->shared->fast_claim, 0);
+	WRITE_ONCE(qp->shared->fast_open, 0);
 	WRITE_ONCE(qp->shared->ring_head, 0);
 	if (qp->user) {
 		memset(rq->ring.line, 0, (size_t)rq->ring_count * PCV_LINE_BYTES);

@@ -5,7 +5,7 @@
 
 #include "dev.h"
 
-int pcv_create_srq(struct ib_srq *ib, struct ib_srq_init_attr *init, struct ib_udata *udata)
+static int srq_init(struct ib_srq *ib, struct ib_srq_init_attr *init, struct ib_udata *udata)
 {
 	struct pcv_srq *srq = to_srq(ib);
 	struct pcv_create_srq_resp resp = {};
@@ -21,6 +21,7 @@ int pcv_create_srq(struct ib_srq *ib, struct ib_srq_init_attr *init, struct ib_u
 		return -EINVAL;
 
 	spin_lock_init(&srq->lock);
+	INIT_LIST_HEAD(&srq->hungry);
 	srq->user = !!udata;
 	srq->max_sge = max(init->attr.max_sge, 1u);
 	srq->max_wr = init->attr.max_wr;
@@ -46,6 +47,18 @@ int pcv_create_srq(struct ib_srq *ib, struct ib_srq_init_attr *init, struct ib_u
 	err = ib_copy_to_udata(udata, &resp, sizeof(resp));
 	if (err)
 		pcv_region_destroy(srq->region);
+	return err;
+}
+
+int pcv_create_srq(struct ib_srq *ib, struct ib_srq_init_attr *init, struct ib_udata *udata)
+{
+	int err = pcv_count_up(ib->device, PCV_LIMITED_SRQ);
+
+	if (err)
+		return err;
+	err = srq_init(ib, init, udata);
+	if (err)
+		pcv_count_down(ib->device, PCV_LIMITED_SRQ);
 	return err;
 }
 
@@ -79,6 +92,7 @@ int pcv_query_srq(struct ib_srq *ib, struct ib_srq_attr *attr)
 int pcv_destroy_srq(struct ib_srq *ib, struct ib_udata *udata)
 {
 	pcv_region_destroy(to_srq(ib)->region);
+	pcv_count_down(ib->device, PCV_LIMITED_SRQ);
 	return 0;
 }
 
@@ -98,6 +112,29 @@ int pcv_recv_read(struct pcv_recv *recv, const void *wqe, u32 max_sge)
 	return 0;
 }
 
+/* Fewer than the limit are left: its owner hears of it, once. */
+static void srq_limit(struct pcv_srq *srq, u32 left)
+{
+	struct ib_event event = {
+		.device = srq->ib.device,
+		.element.srq = &srq->ib,
+		.event = IB_EVENT_SRQ_LIMIT_REACHED,
+	};
+	unsigned long irq;
+	bool tell = false;
+
+	if (!READ_ONCE(srq->limit))
+		return;
+	spin_lock_irqsave(&srq->lock, irq);
+	if (srq->limit && left < srq->limit) {
+		srq->limit = 0;
+		tell = true;
+	}
+	spin_unlock_irqrestore(&srq->lock, irq);
+	if (tell && srq->ib.event_handler)
+		srq->ib.event_handler(&event, srq->ib.srq_context);
+}
+
 int pcv_srq_claim(struct pcv_srq *srq, struct pcv_recv *recv)
 {
 	struct pcv_srq_shared *sh = srq->shared;
@@ -106,7 +143,8 @@ int pcv_srq_claim(struct pcv_srq *srq, struct pcv_recv *recv)
 
 	/* A process that takes entries as fast as we look could keep us here: bounded. */
 	for (tries = 0; tries < 1000; tries++) {
-		head = READ_ONCE(sh->head);
+		/* PCV(srq_tail:B) pairs with srq_tail:A: the tail is of this head or later. */
+		head = pcv_cpu_load_acquire(&sh->head);
 		/* PCV(srq_tail:B) pairs with srq_tail:A: entries before their tail. */
 		tail = pcv_cpu_load_acquire(&sh->tail);
 		left = tail - head;
@@ -131,27 +169,91 @@ int pcv_srq_claim(struct pcv_srq *srq, struct pcv_recv *recv)
 	return 0;
 
 taken:
-	if (srq->limit) {
-		unsigned long irq;
-		bool tell = false;
-
-		spin_lock_irqsave(&srq->lock, irq);
-		if (srq->limit && left - 1 < srq->limit) {
-			srq->limit = 0;
-			tell = true;
-		}
-		spin_unlock_irqrestore(&srq->lock, irq);
-		if (tell && srq->ib.event_handler) {
-			struct ib_event event = {
-				.device = srq->ib.device,
-				.element.srq = &srq->ib,
-				.event = IB_EVENT_SRQ_LIMIT_REACHED,
-			};
-
-			srq->ib.event_handler(&event, srq->ib.srq_context);
-		}
-	}
+	srq_limit(srq, left - 1);
 	return 1;
+}
+
+static u32 srq_left(const struct pcv_srq *srq)
+{
+	/* PCV(srq_tail:B) pairs with srq_tail:A: as in pcv_srq_claim(). */
+	u32 head = pcv_cpu_load_acquire(&srq->shared->head);
+
+	return READ_ONCE(srq->shared->tail) - head;
+}
+
+void pcv_srq_look(struct pcv_srq *srq)
+{
+	srq_limit(srq, srq_left(srq));
+}
+
+/* --- those who found it empty --------------------------------------------------- */
+
+void pcv_srq_wait(struct pcv_qp *qp)
+{
+	struct pcv_srq *srq = to_srq(qp->ib.srq);
+	unsigned long irq;
+
+	lockdep_assert_held(&qp->rq.lock);
+	spin_lock_irqsave(&srq->lock, irq);
+	if (list_empty(&qp->rq.hungry) && refcount_inc_not_zero(&qp->refs)) {
+		list_add_tail(&qp->rq.hungry, &srq->hungry);
+		WRITE_ONCE(srq->shared->kick, ++srq->hungry_count);
+	}
+	spin_unlock_irqrestore(&srq->lock, irq);
+	/* PCV(qp_kick:B) pairs with qp_kick:A: for the kernel's own posts, before the next look. */
+	pcv_cpu_mb();
+}
+
+static void srq_off(struct pcv_srq *srq, struct pcv_qp *qp)
+{
+	list_del_init(&qp->rq.hungry);
+	WRITE_ONCE(srq->shared->kick, --srq->hungry_count);
+}
+
+void pcv_srq_unwait(struct pcv_qp *qp)
+{
+	struct pcv_srq *srq = to_srq(qp->ib.srq);
+	unsigned long irq;
+	bool was;
+
+	spin_lock_irqsave(&srq->lock, irq);
+	was = !list_empty(&qp->rq.hungry);
+	if (was)
+		srq_off(srq, qp);
+	spin_unlock_irqrestore(&srq->lock, irq);
+	if (was)
+		pcv_qp_put(qp);
+}
+
+bool pcv_srq_ready(const struct pcv_srq *srq)
+{
+	return srq_left(srq);
+}
+
+void pcv_srq_wake(struct pcv_srq *srq)
+{
+	/* Not more than can be served: the others would only come to the end of the list. */
+	u32 room = min(srq_left(srq), srq->count);
+	u32 count = READ_ONCE(srq->hungry_count);
+	struct pcv_qp *qp;
+	unsigned long irq;
+
+	while (room && count--) {
+		spin_lock_irqsave(&srq->lock, irq);
+		qp = list_first_entry_or_null(&srq->hungry, struct pcv_qp, rq.hungry);
+		if (qp)
+			srq_off(srq, qp);
+		spin_unlock_irqrestore(&srq->lock, irq);
+		if (!qp)
+			break;
+		if (in_hardirq() || irqs_disabled()) {
+			pcv_qp_run_later(qp);
+			room--;
+		} else if (pcv_resp_kick(qp)) {
+			room--;
+		}
+		pcv_qp_put(qp);
+	}
 }
 
 int pcv_post_srq_recv(struct ib_srq *ib, const struct ib_recv_wr *wr,
@@ -164,8 +266,13 @@ int pcv_post_srq_recv(struct ib_srq *ib, const struct ib_recv_wr *wr,
 	u32 i;
 
 	*bad = wr;
-	if (srq->user)
-		return -EOPNOTSUPP;
+	if (srq->user) {
+		/* A process posts into its ring; this is its call for those who wait. */
+		if (wr)
+			return -EOPNOTSUPP;
+		pcv_srq_wake(srq);
+		return 0;
+	}
 	spin_lock_irqsave(&srq->lock, irq);
 	for (; wr; wr = wr->next) {
 		struct pcv_rwqe *rwqe = srq->queue + (sh->tail & (srq->count - 1)) * srq->stride;
@@ -191,5 +298,9 @@ int pcv_post_srq_recv(struct ib_srq *ib, const struct ib_recv_wr *wr,
 	}
 	spin_unlock_irqrestore(&srq->lock, irq);
 	*bad = wr;
+	/* PCV(qp_kick:A) pairs with qp_kick:B: posted, then a look whether somebody waits. */
+	pcv_cpu_mb();
+	if (READ_ONCE(sh->kick))
+		pcv_srq_wake(srq);
 	return err;
 }

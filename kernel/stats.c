@@ -15,7 +15,7 @@ u64 pcv_stat_read(enum pcv_stat stat)
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		sum += per_cpu(pcv_stat_blocks.count[stat], cpu);
+		sum += READ_ONCE(per_cpu(pcv_stat_blocks.count[stat], cpu));
 	return sum;
 }
 

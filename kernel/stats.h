@@ -50,8 +50,17 @@
 	x(RX_BAD_OP, rx_bad_op) \
 	x(RX_BACKLOG, rx_backlog) \
 	x(UD_DROPPED, ud_dropped) \
+	x(TX_FAST, tx_fast) \
+	x(FAST_RINGS, fast_rings) \
+	x(FAST_NO_ROOM, fast_no_room) \
+	x(FAST_REVOKES, fast_revokes) \
+	x(FAST_WAKES, fast_wakes) \
 	x(REQ_NO_ROOM, req_no_room) \
 	x(REQ_TIMEOUTS, req_timeouts) \
+	x(DIRECT_ASKS, direct_asks) \
+	x(DIRECT_TELLS, direct_tells) \
+	x(DIRECT_UNMAPS, direct_unmaps) \
+	x(DIRECT_FENCES, direct_fences) \
 	x(QP_ERRORS, qp_errors)
 
 enum pcv_stat {

@@ -153,8 +153,9 @@ static void ud_deliver(struct pcv_qp *qp, const struct pcv_ud_hdr *hdr, const st
 	if (rx->len + PCV_GRH_BYTES > recv->length) {
 		placed.status = pcv_to_le32(PCV_WC_LOC_LEN_ERR);
 		placed.byte_len = 0;
-	} else if (pcv_recv_scatter(qp, recv, 0, grh, PCV_GRH_BYTES) ||
-		   pcv_recv_scatter(qp, recv, PCV_GRH_BYTES, rx->data, rx->len)) {
+	} else if (pcv_recv_scatter(qp, recv->sge, recv->num_sge, 0, grh, PCV_GRH_BYTES) ||
+		   pcv_recv_scatter(qp, recv->sge, recv->num_sge, PCV_GRH_BYTES, rx->data,
+				    rx->len)) {
 		placed.status = pcv_to_le32(PCV_WC_LOC_PROT_ERR);
 		placed.byte_len = 0;
 	}

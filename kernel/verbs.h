@@ -17,4 +17,7 @@ struct pcv_verbs;
 struct pcv_verbs *pcv_verbs_create(struct device *parent, struct net_device *ndev);
 void pcv_verbs_destroy(struct pcv_verbs *verbs);
 
+/* Show its queue pairs in debugfs, until pcv_debugfs_exit(). Process context. */
+void pcv_verbs_show(struct pcv_verbs *verbs);
+
 #endif /* PCV_VERBS_H */

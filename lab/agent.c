@@ -2,7 +2,7 @@
 /*
  * Runs commands in a node for those who ask over a line.
  *
- *   agent TTY              the node's init (pid 1): serves the serial line
+ *   agent LINE             the node's init (pid 1): serves a serial line or virtio port
  *   agent --listen ADDR    serves TCP, one process a connection, for mpirun's launcher
  *
  * Every command is a session of its own, so that it can be ended as a whole.
@@ -446,19 +446,32 @@ static void serve(int fd)
 	}
 }
 
-static int line_open(const char *tty)
+static int line_open(const char *name)
 {
+	struct pollfd p = { .fd = -1 };
 	struct termios t;
-	int fd = open(tty, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int i;
 
-	if (fd < 0)
-		err(1, "%s", tty);
-	if (tcgetattr(fd, &t))
-		err(1, "%s", tty);
-	cfmakeraw(&t);
-	if (tcsetattr(fd, TCSANOW, &t))
-		err(1, "%s", tty);
-	return fd;
+	/* A virtio port appears a moment after its driver has been loaded... */
+	for (i = 0; i < 500; i++) {
+		p.fd = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+		if (p.fd >= 0 || errno != ENOENT)
+			break;
+		usleep(10000);
+	}
+	if (p.fd < 0)
+		err(1, "%s", name);
+	if (isatty(p.fd)) {
+		if (tcgetattr(p.fd, &t))
+			err(1, "%s", name);
+		cfmakeraw(&t);
+		if (tcsetattr(p.fd, TCSANOW, &t))
+			err(1, "%s", name);
+	}
+	/* ... and reads as ended until the host has opened it. */
+	for (i = 0; i < 500 && poll(&p, 1, 0) > 0 && p.revents & POLLHUP; i++)
+		usleep(10000);
+	return p.fd;
 }
 
 static void __attribute__((noreturn)) listen_on(const char *addr)
@@ -501,7 +514,7 @@ int main(int argc, char **argv)
 	if (argc == 3 && !strcmp(argv[1], "--listen"))
 		listen_on(argv[2]);
 	if (argc != 2)
-		errx(2, "usage: agent TTY | agent --listen ADDRESS");
+		errx(2, "usage: agent LINE | agent --listen ADDRESS");
 	on_host_line = true;
 	forget("4"); /* be quiet about it from now on */
 	serve(line_open(argv[1]));

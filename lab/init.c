@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Process 1 of a node. The root is the host's file system, read-only (hostfs);
- * this puts a writable layer in memory over it, moves there, and becomes the
- * agent that runs commands. PCV_CONF, from the kernel's command line, names the
- * file that says which node of which lab this is.
+ * Process 1 of a node. The root is the host's file system, read-only (hostfs,
+ * or 9p behind the initramfs of QEMU nodes); this puts a writable layer in memory
+ * over it, moves there, and becomes the agent that runs commands. PCV_CONF, from
+ * the kernel's command line, names the file that says which node of which lab
+ * this is.
+ *
+ * Where the host's programs are for another processor, the layer is put over a
+ * tree of the node's own, PCV_TREE, and PCV_BINDS tells which folders of the host
+ * are wanted in it.
  *
  * In C because a process costs some 20 ms in User-Mode Linux, and four times
  * that in a debug kernel: the same as a shell script took most of the boot.
@@ -122,6 +127,34 @@ static void copy(const char *from, const char *to)
 	close(out);
 }
 
+/* All folders that lead to it, from here on. */
+static void make_path(const char *path)
+{
+	const char *end = path;
+
+	while ((end = strchr(end, '/'))) {
+		if (end != path)
+			do_mkdir(text("%.*s", (int)(end - path), path));
+		end++;
+	}
+	do_mkdir(path);
+}
+
+/* Of FROM:TO,FROM:TO..., where both are absolute. */
+static void bind_folders(const char *list)
+{
+	char from[1024], to[1024] = ".";
+	int length;
+
+	while (sscanf(list, "%1023[^:]:%1022[^,]%n", from, to + 1, &length) == 2) {
+		make_path(to);
+		if (mount(from, to, NULL, MS_BIND, NULL))
+			err(1, "%s on %s", from, to);
+		list += length;
+		list += *list == ',';
+	}
+}
+
 static void make_root(void)
 {
 	/* Any directory that every Debian has will do as a place to stand on. */
@@ -129,7 +162,8 @@ static void make_root(void)
 	do_mkdir("/mnt/upper");
 	do_mkdir("/mnt/work");
 	do_mkdir("/mnt/root");
-	do_mount("overlay", "/mnt/root", "lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work");
+	do_mount("overlay", "/mnt/root", text("lowerdir=%s,upperdir=/mnt/upper,workdir=/mnt/work",
+					      *conf("PCV_TREE") ? conf("PCV_TREE") : "/"));
 	if (chdir("/mnt/root"))
 		err(1, "/mnt/root");
 	do_mount("proc", "proc", "");
@@ -153,6 +187,7 @@ static void make_root(void)
 		do_mount("tmpfs", "root", "mode=700");
 	else
 		rmdir("root/.lab");
+	bind_folders(conf("PCV_BINDS"));
 	/* Without udev this name does not come by itself; some programs look for it. */
 	do_symlink("infiniband/rdma_cm", "dev/rdma_cm");
 }
@@ -160,7 +195,7 @@ static void make_root(void)
 static void make_node(void)
 {
 	static const char *const own[] = { "rsh", "mpi", "node-up" };
-	const char *dir = conf("PCV_DIR"), *name = text("node%s", conf("PCV_NODE"));
+	const char *dir = conf("PCV_DIR"), *name = text("node%s", conf("PCV_NODE")), *modules;
 	struct utsname u;
 	size_t i;
 
@@ -169,19 +204,24 @@ static void make_node(void)
 	put(text("%s\n", name), "etc/hostname", O_CREAT);
 	copy(text("%s/hosts", dir), "etc/hosts");
 	do_symlink("/proc/self/mounts", "etc/mtab");
-	if (mount(text("%s/cpuinfo", dir), "proc/cpuinfo", NULL, MS_BIND, NULL))
+	/* Only where the kernel's own does not tell the frequency. */
+	if (mount(text("%s/cpuinfo", dir), "proc/cpuinfo", NULL, MS_BIND, NULL) && errno != ENOENT)
 		err(1, "cpuinfo");
 	copy(conf("PCV_CONF"), "run/lab/conf");
 	copy(text("%s/hostfile", dir), "run/lab/hostfile");
 	for (i = 0; i < sizeof(own) / sizeof(own[0]); i++)
 		copy(text("%s/%s", conf("PCV_LAB"), own[i]), text("run/lab/%s", own[i]));
+	copy(text("%s/%s/load-bridge", conf("PCV_LAB"), conf("PCV_BACKEND")),
+	     "run/lab/load-bridge");
 	copy(text("%s/client", conf("PCV_BIN")), "run/lab/client");
 	copy(text("%s/agent", conf("PCV_BIN")), "run/lab/agent");
 	do_symlink(conf("PCV_MODULES"), "run/lab/modules");
 	uname(&u);
+	modules = text("%s/modules/lib/modules/%s", dir, u.release);
 	do_mkdir("lib/modules");
-	do_symlink(text("%s/modules/lib/modules/%s", dir, u.release),
-		   text("lib/modules/%s", u.release));
+	do_mkdir(text("lib/modules/%s", u.release));
+	if (mount(modules, text("lib/modules/%s", u.release), NULL, MS_BIND, NULL))
+		err(1, "%s", modules);
 }
 
 /* What a package would have installed, were it installed on the host. */
@@ -230,13 +270,14 @@ int main(void)
 	read_conf(getenv("PCV_CONF"));
 	make_root();
 	make_node();
-	if (*conf("PCV_ROOT"))
-		install(conf("PCV_ROOT"));
 	loopback_up();
 	seed(text("%s/node%s.seed", conf("PCV_DIR"), conf("PCV_NODE")));
 	/* The new root first, then the old one out of sight: on our feet in both. */
 	if (syscall(SYS_pivot_root, ".", "mnt") || chroot(".") || chdir("/"))
 		err(1, "pivot_root");
-	execl("/run/lab/agent", "agent", "/dev/ttyS0", NULL);
+	/* Now that programs of the node's own can run. */
+	if (*conf("PCV_ROOT"))
+		install(conf("PCV_ROOT"));
+	execl("/run/lab/agent", "agent", conf("PCV_LINE"), NULL);
 	err(1, "agent");
 }

@@ -130,6 +130,9 @@ int pcv_ring_put(struct pcv_ring_tx *tx, __u8 type, __u8 flags,
  */
 int pcv_ring_get(struct pcv_ring_rx *rx, struct pcv_ring_msg *msg);
 
+/* Has the line at the head been written? Something may be wrong with it. */
+int pcv_ring_waits(const struct pcv_ring_rx *rx);
+
 /**
  * pcv_ring_copy() - copy bytes out of the message at the head
  * @offset: first byte wanted

@@ -28,18 +28,25 @@ gid_index() {
 		exit 1'
 }
 
-# Something in node0 takes connections on that port, over TCP or by rdma_cm.
+# Until something in node0 takes connections on that port, over TCP or by
+# rdma_cm; 5 s at most. The waiting is done over there: a command costs more.
 listening() {
-	on node0 sh -c "
-		[ -n \"\$(ss -Hltn 'sport = :$1' 2>/dev/null)\" ] ||
-		rdma resource show cm_id lport $1 2>/dev/null | grep -q LISTEN"
+	# shellcheck disable=SC2016
+	on node0 sh -c '
+		for i in $(seq 50); do
+			grep -q "$1" /proc/net/tcp /proc/net/tcp6 && exit 0
+			[ $((i % 4)) -ne 0 ] || ! rdma resource show cm_id lport $2 2>/dev/null |
+				grep -q LISTEN || exit 0
+			sleep 0.05
+		done
+		exit 1' sh "$(printf ':%04X 0*:0000 0A' "$1")" "$1"
 }
 
 # pair PORT OUTPUT SERVER… -- CLIENT…: the server in node0, and once it listens
 # the client in node1, whose output goes to OUTPUT (the server's to
 # OUTPUT.server). Return: 0 if both ended well.
 pair() {
-	local port=$1 output=$2 server=() pid i status=0
+	local port=$1 output=$2 server=() pid status=0
 	shift 2
 	while [ "$1" != -- ]; do
 		server+=("$1")
@@ -50,11 +57,7 @@ pair() {
 	"$top/lab/lab" --name "$lab_name" exec -n node0 -- timeout -k 2 "${pair_limit:-60}" \
 		"${server[@]}" >"$output.server" 2>&1 &
 	pid=$!
-	for ((i = 0; i < 50; i++)); do
-		kill -0 "$pid" 2>/dev/null || break
-		! listening "$port" || break
-		sleep 0.1
-	done
+	listening "$port"
 	on node1 timeout -k 2 "${pair_limit:-60}" "$@" >"$output" 2>&1 || status=$?
 	# A client that failed leaves a server that waits for nothing.
 	[ "$status" -eq 0 ] || kill "$pid" 2>/dev/null

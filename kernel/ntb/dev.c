@@ -5,11 +5,18 @@
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/mutex.h>
 #include <linux/pci.h>
 
 #include "dev.h"
 
 #define PCV_NTB_DB_VALID	GENMASK_ULL(PCV_SHM_DOORBELLS - 1, 0)
+
+/* All ports, for who draws the cables. */
+static DEFINE_MUTEX(pcv_ntb_devs_lock);
+static LIST_HEAD(pcv_ntb_devs);
+static bool cut;
 
 static_assert(PCV_NTB_WINDOWS <= PCV_SHM_WINDOWS);
 
@@ -184,6 +191,17 @@ void pcv_ntb_dev_kicked(struct pcv_ntb_dev *nd)
 		tasklet_schedule(&nd->link_task);
 }
 
+/* A new link word: whatever the peer has acknowledged is void. */
+static void pcv_ntb_dev_link_step(struct pcv_ntb_dev *nd, bool enable)
+{
+	u64 seq = (nd->link + PCV_SHM_LINK_STEP) & PCV_SHM_LINK_SEQ_MASK;
+
+	lockdep_assert_held(&nd->lock);
+	nd->link = (u64)pcv_shm_gen(nd->link) << 32 | seq |
+		   (enable ? PCV_SHM_LINK_ENABLED : 0);
+	pcv_shm_link_write(nd->here, nd->link);
+}
+
 u32 pcv_ntb_dev_peer_gen(struct pcv_ntb_dev *nd)
 {
 	return pcv_shm_gen(pcv_shm_link_read(nd->there));
@@ -194,16 +212,28 @@ void pcv_ntb_dev_lost(struct pcv_ntb_dev *nd, u32 gen)
 	unsigned long flags;
 
 	spin_lock_irqsave(&nd->lock, flags);
+	if (gen && gen != nd->lost_gen && nd->link & PCV_SHM_LINK_ENABLED)
+		pcv_ntb_dev_link_step(nd, true);
 	nd->lost_gen = gen;
 	spin_unlock_irqrestore(&nd->lock, flags);
+}
+
+/* A register of the peer's: an address in its RAM, or in what it offers. */
+static bool pcv_ntb_dev_unpack(struct pcv_ntb_dev *nd, u64 word, u64 *addr,
+			       u64 *size)
+{
+	bool offered = nd->peer_offered_bytes && pcv_shm_trans_addr(word) >= PCV_SHM_OFFERED;
+	u64 base = offered ? PCV_SHM_OFFERED : 0;
+	u64 limit = offered ? nd->peer_offered_bytes : nd->peer_bytes;
+
+	return pcv_shm_trans_unpack(word, base, limit, addr, size);
 }
 
 bool pcv_ntb_dev_window(struct pcv_ntb_dev *nd, int widx, u64 *addr, u64 *size)
 {
 	if (!READ_ONCE(nd->up))
 		return false;
-	return pcv_shm_trans_unpack(pcv_shm_load(&nd->there->mw[widx]),
-				    nd->peer_bytes, addr, size);
+	return pcv_ntb_dev_unpack(nd, pcv_shm_load(&nd->there->mw[widx]), addr, size);
 }
 
 static u64 pcv_ntb_link_is_up(struct ntb_dev *ntb, enum ntb_speed *speed,
@@ -219,27 +249,36 @@ static u64 pcv_ntb_link_is_up(struct ntb_dev *ntb, enum ntb_speed *speed,
 	return up ? BIT_ULL(NTB_DEF_PEER_IDX) : 0;
 }
 
-static int pcv_ntb_link_set(struct ntb_dev *ntb, bool enable)
+/* The link as the client and whoever holds the cable want it. */
+static void pcv_ntb_dev_link_follow(struct pcv_ntb_dev *nd)
 {
-	struct pcv_ntb_dev *nd = pcv_ntb_dev_of(ntb);
 	unsigned long flags;
-	u64 seq;
+	bool enable;
 
 	spin_lock_irqsave(&nd->lock, flags);
+	enable = nd->wanted && !READ_ONCE(cut);
 	if (!!(nd->link & PCV_SHM_LINK_ENABLED) == enable) {
 		spin_unlock_irqrestore(&nd->lock, flags);
-		return 0;
+		return;
 	}
-	seq = (nd->link + PCV_SHM_LINK_STEP) & PCV_SHM_LINK_SEQ_MASK;
-	nd->link = (u64)pcv_shm_gen(nd->link) << 32 | seq |
-		   (enable ? PCV_SHM_LINK_ENABLED : 0);
 	pcv_ntb_dev_set_up(nd, false);
 	pcv_ntb_dev_train(nd);
-	pcv_shm_link_write(nd->here, nd->link);
+	pcv_ntb_dev_link_step(nd, enable);
 	spin_unlock_irqrestore(&nd->lock, flags);
 
 	pcv_ntb_dev_wake_peer(nd);
 	tasklet_schedule(&nd->link_task);
+}
+
+static int pcv_ntb_link_set(struct ntb_dev *ntb, bool enable)
+{
+	struct pcv_ntb_dev *nd = pcv_ntb_dev_of(ntb);
+	unsigned long flags;
+
+	spin_lock_irqsave(&nd->lock, flags);
+	nd->wanted = enable;
+	spin_unlock_irqrestore(&nd->lock, flags);
+	pcv_ntb_dev_link_follow(nd);
 	return 0;
 }
 
@@ -256,7 +295,7 @@ static int pcv_ntb_link_disable(struct ntb_dev *ntb)
 
 static int pcv_ntb_mw_count(struct ntb_dev *ntb, int pidx)
 {
-	return pidx == NTB_DEF_PEER_IDX ? PCV_NTB_WINDOWS : 0;
+	return pidx == NTB_DEF_PEER_IDX ? pcv_ntb_dev_of(ntb)->windows : 0;
 }
 
 static int pcv_ntb_mw_get_align(struct ntb_dev *ntb, int pidx, int widx,
@@ -264,14 +303,16 @@ static int pcv_ntb_mw_get_align(struct ntb_dev *ntb, int pidx, int widx,
 				resource_size_t *size_align,
 				resource_size_t *size_max)
 {
-	if (pidx != NTB_DEF_PEER_IDX || widx < 0 || widx >= PCV_NTB_WINDOWS)
+	struct pcv_ntb_dev *nd = pcv_ntb_dev_of(ntb);
+
+	if (pidx != NTB_DEF_PEER_IDX || widx < 0 || widx >= nd->windows)
 		return -EINVAL;
 	if (addr_align)
-		*addr_align = PCV_SHM_UNIT;
+		*addr_align = nd->align;
 	if (size_align)
-		*size_align = PCV_SHM_UNIT;
+		*size_align = nd->align;
 	if (size_max)
-		*size_max = pcv_ntb_dev_of(ntb)->local_bytes;
+		*size_max = nd->local_bytes;
 	return 0;
 }
 
@@ -280,14 +321,18 @@ static int pcv_ntb_mw_set_trans(struct ntb_dev *ntb, int pidx, int widx,
 {
 	struct pcv_ntb_dev *nd = pcv_ntb_dev_of(ntb);
 	u64 word = 0;
+	u64 at;
 	int err;
 
-	if (pidx != NTB_DEF_PEER_IDX || widx < 0 || widx >= PCV_NTB_WINDOWS)
+	if (pidx != NTB_DEF_PEER_IDX || widx < 0 || widx >= nd->windows)
 		return -EINVAL;
 	if (size) {
-		if (size > nd->local_bytes || addr > nd->local_bytes - size)
+		if (!IS_ALIGNED(addr, nd->align) || !IS_ALIGNED(size, nd->align))
 			return -EINVAL;
-		err = pcv_shm_trans_pack(addr, size, &word);
+		err = nd->access->local(nd, addr, size, &at);
+		if (err)
+			return err;
+		err = pcv_shm_trans_pack(at, size, &word);
 		if (err)
 			return err;
 	}
@@ -303,31 +348,34 @@ static int pcv_ntb_mw_clear_trans(struct ntb_dev *ntb, int pidx, int widx)
 
 static int pcv_ntb_peer_mw_count(struct ntb_dev *ntb)
 {
-	return PCV_NTB_WINDOWS;
+	return pcv_ntb_dev_of(ntb)->windows;
 }
 
 static int pcv_ntb_peer_mw_get_addr(struct ntb_dev *ntb, int widx,
 				    phys_addr_t *base, resource_size_t *size)
 {
 	struct pcv_ntb_dev *nd = pcv_ntb_dev_of(ntb);
-	phys_addr_t b;
+	phys_addr_t b, direct;
 	resource_size_t s;
 	unsigned long flags;
 	u64 word, addr, len;
 
-	if (widx < 0 || widx >= PCV_NTB_WINDOWS)
+	if (widx < 0 || widx >= nd->windows)
 		return -EINVAL;
 
 	b = nd->bar + widx * nd->window_bytes;
 	s = nd->window_bytes;
 	spin_lock_irqsave(&nd->lock, flags);
 	word = pcv_shm_load(&nd->there->mw[widx]);
-	if (nd->up && pcv_shm_trans_unpack(word, nd->peer_bytes, &addr, &len)) {
+	if (nd->up && pcv_ntb_dev_unpack(nd, word, &addr, &len) &&
+	    nd->access->direct(nd, addr, &direct)) {
 		nd->direct[widx] = word;
-		b = nd->access->direct(nd, addr);
+		b = direct;
 		s = len;
 	}
 	spin_unlock_irqrestore(&nd->lock, flags);
+	if (!s)
+		return -EAGAIN;
 
 	if (base)
 		*base = b;
@@ -463,6 +511,11 @@ static int pcv_ntb_peer_spad_write(struct ntb_dev *ntb, int pidx, int sidx,
 	return pcv_ntb_spad_put(pcv_ntb_dev_of(ntb)->there, sidx, val);
 }
 
+static __maybe_unused struct device *pcv_ntb_get_dma_dev(struct ntb_dev *ntb)
+{
+	return pcv_ntb_dev_of(ntb)->dma_dev ?: ntb->dev.parent;
+}
+
 static const struct ntb_dev_ops pcv_ntb_dev_ops = {
 	.link_is_up		= pcv_ntb_link_is_up,
 	.link_enable		= pcv_ntb_link_enable,
@@ -488,7 +541,29 @@ static const struct ntb_dev_ops pcv_ntb_dev_ops = {
 	.spad_write		= pcv_ntb_spad_write,
 	.peer_spad_read		= pcv_ntb_peer_spad_read,
 	.peer_spad_write	= pcv_ntb_peer_spad_write,
+	/* From Kbuild: not every kernel has it. */
+	PCV_NTB_DMA_DEV_OP
 };
+
+static int pcv_ntb_cut_set(const char *value, const struct kernel_param *param)
+{
+	struct pcv_ntb_dev *nd;
+	int err;
+
+	mutex_lock(&pcv_ntb_devs_lock);
+	err = param_set_bool(value, param);
+	list_for_each_entry(nd, &pcv_ntb_devs, list)
+		pcv_ntb_dev_link_follow(nd);
+	mutex_unlock(&pcv_ntb_devs_lock);
+	return err;
+}
+
+static const struct kernel_param_ops pcv_ntb_cut_ops = {
+	.set = pcv_ntb_cut_set,
+	.get = param_get_bool,
+};
+module_param_cb(cut, &pcv_ntb_cut_ops, &cut, 0644);
+MODULE_PARM_DESC(cut, "The cables are drawn: all links of this node are down, whatever their clients want (N)");
 
 void pcv_ntb_dev_init(struct pcv_ntb_dev *nd, bool first)
 {
@@ -500,6 +575,9 @@ void pcv_ntb_dev_init(struct pcv_ntb_dev *nd, bool first)
 	tasklet_setup(&nd->link_task, pcv_ntb_dev_link_task);
 	tasklet_setup(&nd->db_task, pcv_ntb_dev_db_task);
 	nd->link = pcv_shm_reset(nd->here);
+	mutex_lock(&pcv_ntb_devs_lock);
+	list_add_tail(&nd->list, &pcv_ntb_devs);
+	mutex_unlock(&pcv_ntb_devs_lock);
 }
 
 int pcv_ntb_dev_register(struct pcv_ntb_dev *nd)
@@ -514,6 +592,9 @@ void pcv_ntb_dev_unregister(struct pcv_ntb_dev *nd)
 
 void pcv_ntb_dev_fini(struct pcv_ntb_dev *nd)
 {
+	mutex_lock(&pcv_ntb_devs_lock);
+	list_del(&nd->list);
+	mutex_unlock(&pcv_ntb_devs_lock);
 	tasklet_kill(&nd->db_task);
 	/* The task arms the timer only for a link that is enabled. */
 	spin_lock_irq(&nd->lock);

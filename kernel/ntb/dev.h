@@ -13,6 +13,9 @@
  *   range of the device's BAR, the same for ever. Accesses through ioremap()
  *   are translated when they happen, as hardware does: with no link or no
  *   translation, or beyond its size, writes are dropped and reads return ones.
+ *   Where nothing translates (a BAR that *is* the peer's memory) there is no
+ *   such range, and the answer is -EAGAIN: ask again when the link is up and
+ *   the peer has set a translation.
  *
  * - *Direct*, when the link is up and the peer has set a translation: the
  *   address at which that very memory of the peer appears to this CPU, and the
@@ -43,6 +46,7 @@
 #define PCV_NTB_DEV_H
 
 #include <linux/interrupt.h>
+#include <linux/list.h>
 #include <linux/ntb.h>
 #include <linux/spinlock.h>
 #include <linux/timer.h>
@@ -63,12 +67,17 @@ struct pcv_ntb_dev;
 /**
  * struct pcv_ntb_access - what the access driver provides
  * @kick:	wake the peer. Any context; must not sleep.
+ * @local:	where a range of this node's memory, as a device addresses it, is
+ *		for the peer: puts that into @at. Any context.
+ *		Return: 0, or -EINVAL if the peer cannot see all of it.
  * @direct:	CPU address of a range of the peer's memory; the range has been
- *		checked against @peer_bytes. Any context.
+ *		checked against @peer_bytes or @peer_offered_bytes. Any context.
+ *		Return: false if that is not known (yet).
  */
 struct pcv_ntb_access {
 	void (*kick)(struct pcv_ntb_dev *nd);
-	phys_addr_t (*direct)(struct pcv_ntb_dev *nd, u64 addr);
+	int (*local)(struct pcv_ntb_dev *nd, u64 addr, u64 size, u64 *at);
+	bool (*direct)(struct pcv_ntb_dev *nd, u64 addr, phys_addr_t *at);
 };
 
 /**
@@ -79,14 +88,21 @@ struct pcv_ntb_access {
  *
  * @ntb:	the API's device; @ntb.pdev is set before pcv_ntb_dev_register()
  * @access:	the access driver's operations
+ * @dma_dev:	whose memory translations can lead to, NULL for @ntb.pdev
  * @here:	registers of this node's port, which it owns
  * @there:	registers of the peer's port
- * @local_bytes: addresses below this can be the target of a translation
+ * @local_bytes: no translation can be larger
  * @peer_bytes:	bytes of the peer's memory that this node can reach
+ * @peer_offered_bytes: bytes of what the peer offers beside its memory (see
+ *		PCV_SHM_OFFERED), 0 if there is none
+ * @align:	of translations, their address and size
+ * @windows:	how many, PCV_NTB_WINDOWS at most
  * @bar:	CPU address of the windows, one behind the other
- * @window_bytes: size of the indirect range of one window
+ * @window_bytes: size of the indirect range of one window, 0 if there is none
  * @lock:	guards the fields that follow. Innermost: nothing is called with
  *		it held. Taken with interrupts off.
+ * @list:	in the list of all ports, for the parameter `cut`
+ * @wanted:	the client has enabled the link
  * @link:	this node's link word
  * @seen:	the peer's link word that has been acted upon; 0 if it is gone
  * @peer_link:	the peer's link word as last read
@@ -105,14 +121,21 @@ struct pcv_ntb_access {
 struct pcv_ntb_dev {
 	struct ntb_dev ntb;
 	const struct pcv_ntb_access *access;
+	struct device *dma_dev;
 	struct pcv_shm_port *here;
 	struct pcv_shm_port *there;
 	u64 local_bytes;
 	u64 peer_bytes;
+	u64 peer_offered_bytes;
+	u64 align;
+	int windows;
 	phys_addr_t bar;
 	resource_size_t window_bytes;
 
+	struct list_head list;
+
 	spinlock_t lock; /* guards what follows, see above */
+	bool wanted;
 	u64 link;
 	u64 seen;
 	u64 peer_link;
@@ -181,7 +204,11 @@ u32 pcv_ntb_dev_peer_gen(struct pcv_ntb_dev *nd);
  * pcv_ntb_dev_lost() - a peer has ended without a word
  * @nd:		initialised
  * @gen:	its generation, read *before* its end was established: a later one
- *		belongs to its successor, which is alive
+ *		belongs to its successor, which is alive. 0 takes it back: the peer
+ *		lives after all.
+ *
+ * A peer that was only taken for dead finds that the link has been down: the
+ * word that it had acknowledged is no longer there.
  *
  * Any context. The caller calls pcv_ntb_dev_kicked() next.
  */
@@ -190,8 +217,8 @@ void pcv_ntb_dev_lost(struct pcv_ntb_dev *nd, u32 gen);
 /**
  * pcv_ntb_dev_window() - where a window leads at this moment
  * @nd:		initialised
- * @widx:	window, below PCV_NTB_WINDOWS
- * @addr:	OUT: address in the peer's memory
+ * @widx:	window, below @nd->windows
+ * @addr:	OUT: address in the peer's memory (see PCV_SHM_OFFERED)
  * @size:	OUT: bytes
  *
  * Any context.

@@ -2,7 +2,7 @@
 /*
  * The registers of a software NTB: see shm.h.
  */
-#include <linux/bitops.h>
+#include <linux/bitmap.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/random.h>
@@ -90,12 +90,12 @@ int pcv_shm_trans_pack(u64 addr, u64 size, u64 *word)
 	return 0;
 }
 
-bool pcv_shm_trans_unpack(u64 word, u64 limit, u64 *addr, u64 *size)
+bool pcv_shm_trans_unpack(u64 word, u64 base, u64 limit, u64 *addr, u64 *size)
 {
-	u64 a = (word >> 32) << PCV_SHM_UNIT_SHIFT;
+	u64 a = pcv_shm_trans_addr(word);
 	u64 s = (word & U32_MAX) << PCV_SHM_UNIT_SHIFT;
 
-	if (!s || s > limit || a > limit - s)
+	if (!s || s > limit || a < base || a - base > limit - s)
 		return false;
 	*addr = a;
 	*size = s;

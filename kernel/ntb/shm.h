@@ -41,6 +41,12 @@
 #define PCV_SHM_UNIT		(1UL << PCV_SHM_UNIT_SHIFT)
 
 /*
+ * What a translation's address means: below, in the owner's RAM; from here on,
+ * in memory that the owner offers to this peer alone, counted from its start.
+ */
+#define PCV_SHM_OFFERED		(1ULL << 40)
+
+/*
  * A link word names one period in which the owner has the link enabled:
  *   63:32  generation, drawn anew at every driver load, never 0
  *   31:1   sequence, counts enables and disables
@@ -50,6 +56,8 @@
 #define PCV_SHM_LINK_ENABLED	1ULL
 #define PCV_SHM_LINK_STEP	2ULL
 #define PCV_SHM_LINK_SEQ_MASK	0xfffffffeULL
+
+#define PCV_SHM_WAKE_VALID	(1ULL << 63)
 
 /**
  * struct pcv_shm_port - one direction of one pair of nodes
@@ -62,7 +70,16 @@
  *		restart that preceded it.
  * @db_mask:	doorbells that the owner does not want to be woken for
  * @mw:		the owner's translations: address in units << 32 | size in units,
- *		one word so that it changes in one piece; 0 is no translation
+ *		one word so that it changes in one piece; 0 is no translation.
+ *		The address is what the *peer* adds to the start of what it sees
+ *		of the owner's memory.
+ * @wake:	how to wake the owner, where that must be told: PCV_SHM_WAKE_VALID
+ *		and whatever the access driver puts below it
+ * @beat:	the owner's heartbeat, where nothing else tells that it is alive:
+ *		any change will do
+ * @proof_at:	where the owner has left @proof in its memory, as an address in
+ *		a translation; 0 is nowhere
+ * @proof:	any value: the peer finds it there if it sees the right memory
  * @db:		pending doorbells: set by the peer, cleared by the owner
  * @kick:	bit 0: the peer has sent a wake-up that the owner has not yet seen
  * @spad:	scratchpads: written by both
@@ -74,7 +91,10 @@ struct pcv_shm_port {
 	__le64 ack;
 	__le64 db_mask;
 	__le64 mw[PCV_SHM_WINDOWS];
-	__le64 reserved0[4];
+	__le64 wake;
+	__le64 beat;
+	__le64 proof_at;
+	__le64 proof;
 
 	__le64 db;
 	__le64 kick;
@@ -84,6 +104,7 @@ struct pcv_shm_port {
 
 static_assert(offsetof(struct pcv_shm_port, link) == 8);
 static_assert(offsetof(struct pcv_shm_port, mw) == 32);
+static_assert(offsetof(struct pcv_shm_port, wake) == 96);
 static_assert(offsetof(struct pcv_shm_port, db) == 128);
 static_assert(offsetof(struct pcv_shm_port, spad) == 192);
 static_assert(sizeof(struct pcv_shm_port) == 320);
@@ -148,13 +169,19 @@ int pcv_shm_trans_pack(u64 addr, u64 size, u64 *word);
 /**
  * pcv_shm_trans_unpack() - take a translation register apart
  * @word:	as read from the peer: any value
- * @limit:	bytes of the peer's memory that can be reached
+ * @base:	lowest address that can be reached
+ * @limit:	bytes from there on that can be reached
  * @addr:	OUT: address in the peer's memory
  * @size:	OUT: size in bytes
  *
- * Return: true if it is a translation and lies within @limit.
+ * Return: true if it is a translation and lies within the limits.
  */
-bool pcv_shm_trans_unpack(u64 word, u64 limit, u64 *addr, u64 *size);
+bool pcv_shm_trans_unpack(u64 word, u64 base, u64 limit, u64 *addr, u64 *size);
+
+static inline u64 pcv_shm_trans_addr(u64 word)
+{
+	return (word >> 32) << PCV_SHM_UNIT_SHIFT;
+}
 
 /**
  * pcv_shm_db_set() - set doorbell bits of the other side

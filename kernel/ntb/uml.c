@@ -10,6 +10,10 @@
  *                 has it as I/O memory: iomem=pcvbridge,DIR/bridge
  *   ramI          the RAM of node I: its physical address X is offset X. Every
  *                 other node has it as I/O memory: iomem=pcvramI,DIR/ramI
+ *   ap.I.J        optional, for every ordered pair: memory that node I offers to
+ *                 J, I/O memory of both: iomem=pcvownJ,DIR/ap.I.J in I and
+ *                 iomem=pcvofferI,DIR/ap.I.J in J. It is for apertures that
+ *                 UML's page allocator is too small for (it ends at 4 MiB).
  *   db.I.J        for every ordered pair a FIFO: wakes node J when I asks
  *
  * UML counts the total size of I/O memory in an int: it must stay below 2 GiB.
@@ -27,6 +31,7 @@
 #include <linux/log2.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/property.h>
 #include <linux/slab.h>
 #include <linux/timer.h>
 #include <as-layout.h>
@@ -81,6 +86,9 @@ MODULE_PARM_DESC(mw_size, "Size of a window's indirect range in bytes, a power o
  * @name:	of the interrupt
  * @again:	repeats a wake-up; runs only after one was sent
  * @again_ms:	its interval. A race for it is harmless.
+ * @range:	memory that is offered to the peer: address, bytes
+ * @props:	@range as a property of @pdev
+ * @node:	what has the property
  *
  * Lives while the driver is bound to @pdev.
  */
@@ -95,6 +103,9 @@ struct pcv_uml_peer {
 	char name[16];
 	struct timer_list again;
 	unsigned int again_ms;
+	u64 range[2];
+	struct property_entry props[2];
+	struct software_node node;
 };
 
 /* The bridge page. Constant after module load. */
@@ -124,13 +135,45 @@ static void pcv_uml_again(struct timer_list *timer)
 	mod_timer(timer, jiffies + msecs_to_jiffies(ms));
 }
 
-static phys_addr_t pcv_uml_direct(struct pcv_ntb_dev *nd, u64 addr)
+static u64 pcv_uml_ram_bytes(void)
 {
-	return container_of(nd, struct pcv_uml_peer, nd)->window.ram_phys + addr;
+	return (high_physmem - uml_physmem) & ~(PCV_SHM_UNIT - 1);
+}
+
+static bool pcv_uml_within(u64 addr, u64 size, u64 start, u64 bytes)
+{
+	return size <= bytes && addr >= start && addr - start <= bytes - size;
+}
+
+/*
+ * All of this node's RAM is the peers' to see, and at the same addresses; what
+ * it offers is one peer's.
+ */
+static int pcv_uml_local(struct pcv_ntb_dev *nd, u64 addr, u64 size, u64 *at)
+{
+	struct pcv_uml_peer *peer = container_of(nd, struct pcv_uml_peer, nd);
+
+	if (pcv_uml_within(addr, size, 0, pcv_uml_ram_bytes()))
+		*at = addr;
+	else if (pcv_uml_within(addr, size, peer->range[0], peer->range[1]))
+		*at = addr - peer->range[0] + PCV_SHM_OFFERED;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static bool pcv_uml_direct(struct pcv_ntb_dev *nd, u64 addr, phys_addr_t *at)
+{
+	struct pcv_window_peer *window = &container_of(nd, struct pcv_uml_peer, nd)->window;
+
+	*at = addr < PCV_SHM_OFFERED ? window->ram_phys + addr :
+				       window->offered_phys + (addr - PCV_SHM_OFFERED);
+	return true;
 }
 
 static const struct pcv_ntb_access pcv_uml_access = {
 	.kick	= pcv_uml_kick,
+	.local	= pcv_uml_local,
 	.direct	= pcv_uml_direct,
 };
 
@@ -240,18 +283,37 @@ static void pcv_uml_stop(struct pcv_uml_peer *peer)
 	os_close_file(peer->rx_fd);
 }
 
-static void *pcv_uml_peer_memory(unsigned int number, u64 *bytes)
+static void *pcv_uml_memory(const char *what, unsigned int number, u64 *bytes)
 {
 	char name[16];
 	unsigned long virt, len;
 
-	snprintf(name, sizeof(name), "pcvram%u", number);
+	*bytes = 0;
+	snprintf(name, sizeof(name), "%s%u", what, number);
 	virt = find_iomem(name, &len);
 	/* UML rounds a region up by a page, which the file does not have. */
 	if (!virt || len <= PAGE_SIZE)
 		return NULL;
 	*bytes = len - PAGE_SIZE;
 	return (void *)virt;
+}
+
+/* The client asks the device for it: see kernel/aperture.c. */
+static int pcv_uml_offer(struct pcv_uml_peer *peer)
+{
+	struct pcv_ntb_dev *nd = &peer->nd;
+	void *own = pcv_uml_memory("pcvown", peer->number, &peer->range[1]);
+
+	peer->window.offered = pcv_uml_memory("pcvoffer", peer->number,
+					      &nd->peer_offered_bytes);
+	peer->window.offered_phys = __pa(peer->window.offered);
+	if (!own)
+		return 0;
+	peer->range[0] = __pa(own);
+	nd->local_bytes = max(nd->local_bytes, peer->range[1]);
+	peer->props[0] = PROPERTY_ENTRY_U64_ARRAY("ntb-inbound-range", peer->range);
+	peer->node.properties = peer->props;
+	return device_add_software_node(&peer->pdev->dev, &peer->node);
 }
 
 static int pcv_uml_probe(struct pci_dev *pdev, const struct pci_device_id *id)
@@ -283,16 +345,21 @@ static int pcv_uml_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	nd->access = &pcv_uml_access;
 	nd->here = pcv_shm_port_at(pcv_uml_bridge, node, number);
 	nd->there = pcv_shm_port_at(pcv_uml_bridge, number, node);
-	nd->local_bytes = (high_physmem - uml_physmem) & ~(PCV_SHM_UNIT - 1);
+	nd->local_bytes = pcv_uml_ram_bytes();
+	nd->align = PCV_SHM_UNIT;
+	nd->windows = PCV_NTB_WINDOWS;
 	nd->bar = pci_resource_start(pdev, PCV_BUS_BAR);
 	nd->window_bytes = mw_size;
 	peer->window.nd = nd;
-	peer->window.ram = pcv_uml_peer_memory(number, &nd->peer_bytes);
+	peer->window.ram = pcv_uml_memory("pcvram", number, &nd->peer_bytes);
 	peer->window.ram_phys = __pa(peer->window.ram);
+	err = pcv_uml_offer(peer);
+	if (err)
+		goto err_release;
 
 	err = pcv_uml_start(peer);
 	if (err)
-		goto err_release;
+		goto err_withdraw;
 	pcv_window_attach(&peer->window);
 	pci_set_drvdata(pdev, peer);
 	err = pcv_ntb_dev_register(nd);
@@ -305,6 +372,8 @@ static int pcv_uml_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 err_detach:
 	pcv_window_detach(&peer->window);
 	pcv_uml_stop(peer);
+err_withdraw:
+	device_remove_software_node(&pdev->dev);
 err_release:
 	pci_clear_master(pdev);
 	pci_release_region(pdev, PCV_BUS_BAR);
@@ -322,6 +391,7 @@ static void pcv_uml_remove(struct pci_dev *pdev)
 	pcv_ntb_dev_unregister(&peer->nd);
 	pcv_window_detach(&peer->window);
 	pcv_uml_stop(peer);
+	device_remove_software_node(&pdev->dev);
 	pci_clear_master(pdev);
 	pci_release_region(pdev, PCV_BUS_BAR);
 	pci_disable_device(pdev);
@@ -339,6 +409,14 @@ static struct pci_driver pcv_uml_driver = {
 	.probe		= pcv_uml_probe,
 	.remove		= pcv_uml_remove,
 };
+
+static void pcv_uml_widen(const void *memory, u64 bytes, phys_addr_t *start, phys_addr_t *end)
+{
+	if (!memory)
+		return;
+	*start = min_t(phys_addr_t, *start, __pa(memory));
+	*end = max_t(phys_addr_t, *end, __pa(memory) + bytes - 1);
+}
 
 /* Checks the parameters and finds the memory: everything the probes rely on. */
 static int pcv_uml_survey(u32 *slots, struct resource *bars,
@@ -372,14 +450,15 @@ static int pcv_uml_survey(u32 *slots, struct resource *bars,
 	for (i = 0; i < nodes; i++) {
 		if (i == node)
 			continue;
-		ram = pcv_uml_peer_memory(i, &bytes);
+		ram = pcv_uml_memory("pcvram", i, &bytes);
 		if (!ram) {
 			pr_err("no I/O memory pcvram%u\n", i);
 			return -ENODEV;
 		}
 		*slots |= BIT(i);
-		*ram_start = min_t(phys_addr_t, *ram_start, __pa(ram));
-		*ram_end = max_t(phys_addr_t, *ram_end, __pa(ram) + bytes - 1);
+		pcv_uml_widen(ram, bytes, ram_start, ram_end);
+		ram = pcv_uml_memory("pcvoffer", i, &bytes);
+		pcv_uml_widen(ram, bytes, ram_start, ram_end);
 	}
 
 	bar_bytes = (u64)mw_size * PCV_NTB_WINDOWS;

@@ -30,7 +30,7 @@ struct pcv_window_range {
 /**
  * struct pcv_window_map - one ioremap()
  * @peer:	whose memory
- * @base:	start: offset in the peer's RAM if @direct, else in its BAR
+ * @base:	start: address in the peer's memory if @direct, else in its BAR
  * @direct:	which of them
  */
 struct pcv_window_map {
@@ -45,6 +45,12 @@ static struct pcv_window_range *pcv_window_ram;
 /* Guards the list; a peer found on it stays while mappings of it exist. */
 static DEFINE_MUTEX(pcv_window_lock);
 static LIST_HEAD(pcv_window_peers);
+
+static void *pcv_window_memory(const struct pcv_window_peer *peer, u64 addr)
+{
+	return addr < PCV_SHM_OFFERED ? peer->ram + addr :
+					peer->offered + (addr - PCV_SHM_OFFERED);
+}
 
 /*
  * Where an access leads at this moment. @len is cut to what can be reached in
@@ -68,7 +74,7 @@ static void *pcv_window_resolve(const struct pcv_window_map *map,
 		if (at >= size)
 			return NULL;
 		*len = min(*len, size - at);
-		return map->peer->ram + addr + at;
+		return pcv_window_memory(map->peer, addr + at);
 	}
 
 	for (widx = 0; widx < PCV_NTB_WINDOWS; widx++) {
@@ -76,7 +82,7 @@ static void *pcv_window_resolve(const struct pcv_window_map *map,
 		    at < addr || at - addr >= size)
 			continue;
 		*len = min(*len, addr + size - at);
-		return map->peer->ram + at;
+		return pcv_window_memory(map->peer, at);
 	}
 	return NULL;
 }
@@ -171,13 +177,32 @@ static const struct logic_iomem_ops pcv_window_ops = {
 	.unmap		= pcv_window_unmap,
 };
 
+static bool pcv_window_within(phys_addr_t at, u64 size, phys_addr_t start, u64 bytes)
+{
+	return at >= start && at - start <= bytes && size <= bytes - (at - start);
+}
+
+/* The address that the peer's translations use, or -1. */
+static u64 pcv_window_address(const struct pcv_window_peer *peer, phys_addr_t at,
+			      size_t size, bool direct)
+{
+	struct pcv_ntb_dev *nd = peer->nd;
+
+	if (!direct)
+		return pcv_window_within(at, size, nd->bar, PCV_NTB_WINDOWS * nd->window_bytes) ?
+			at - nd->bar : U64_MAX;
+	if (pcv_window_within(at, size, peer->ram_phys, nd->peer_bytes))
+		return at - peer->ram_phys;
+	if (pcv_window_within(at, size, peer->offered_phys, nd->peer_offered_bytes))
+		return at - peer->offered_phys + PCV_SHM_OFFERED;
+	return U64_MAX;
+}
+
 static long pcv_window_map(phys_addr_t at, size_t size, bool direct,
 			   const struct logic_iomem_ops **ops, void **priv)
 {
 	struct pcv_window_map *map;
 	struct pcv_window_peer *peer;
-	phys_addr_t start;
-	u64 bytes;
 
 	if (size > PCV_WINDOW_MAP_MAX) {
 		pr_warn("UML cannot map a window of %zu bytes, %lu at most\n",
@@ -191,17 +216,10 @@ static long pcv_window_map(phys_addr_t at, size_t size, bool direct,
 
 	mutex_lock(&pcv_window_lock);
 	list_for_each_entry(peer, &pcv_window_peers, list) {
-		if (direct) {
-			start = peer->ram_phys;
-			bytes = peer->nd->peer_bytes;
-		} else {
-			start = peer->nd->bar;
-			bytes = PCV_NTB_WINDOWS * peer->nd->window_bytes;
-		}
-		if (at < start || at - start > bytes || size > bytes - (at - start))
+		map->base = pcv_window_address(peer, at, size, direct);
+		if (map->base == U64_MAX)
 			continue;
 		map->peer = peer;
-		map->base = at - start;
 		map->direct = direct;
 		mutex_unlock(&pcv_window_lock);
 		*ops = &pcv_window_ops;

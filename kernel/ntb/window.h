@@ -21,6 +21,8 @@ struct pcv_ntb_dev;
  * @nd:		the port towards the peer
  * @ram:	the peer's memory, @nd->peer_bytes of it, always mapped
  * @ram_phys:	its CPU address
+ * @offered:	what the peer offers besides, @nd->peer_offered_bytes of it
+ * @offered_phys: its CPU address
  *
  * Owned by the access driver, which keeps it until after the port's client has
  * gone, and with it every mapping.
@@ -30,12 +32,14 @@ struct pcv_window_peer {
 	struct pcv_ntb_dev *nd;
 	void *ram;
 	phys_addr_t ram_phys;
+	void *offered;
+	phys_addr_t offered_phys;
 };
 
 /**
  * pcv_window_init() - register the address ranges
  * @bars:	the address range of all BARs
- * @ram_start:	first address of the peers' memory
+ * @ram_start:	first address of the peers' memory, offered memory included
  * @ram_end:	last address of it
  *
  * Return: the resource of the BARs' range, valid until pcv_window_exit(), or

@@ -77,6 +77,7 @@ int pcv_cq_destroy(struct ibv_cq *ibcq)
 		return ret;
 	pcv_region_unmap(&cq->region);
 	pthread_spin_destroy(&cq->lock);
+	free(cq->cold);
 	free(cq);
 	return 0;
 }
@@ -84,6 +85,7 @@ int pcv_cq_destroy(struct ibv_cq *ibcq)
 int pcv_cq_arm(struct ibv_cq *ibcq, int solicited_only)
 {
 	struct pcv_cq *cq = pcv_cq(ibcq);
+	bool locked;
 
 	/* Who waits for any completion does not wait for less because of a second call. */
 	if (solicited_only)
@@ -96,10 +98,19 @@ int pcv_cq_arm(struct ibv_cq *ibcq, int solicited_only)
 	 * finds the queue armed.
 	 */
 	pcv_cpu_mb();
+	PCV_STORE(&cq->was_armed, 1);
+	if (PCV_LOAD(&cq->watch_count)) {
+		locked = pcv_lock(&cq->lock);
+		/* Who was woken by a peer has to call it again, and the hint says who it was. */
+		pcv_cq_hints_take(cq);
+		pcv_fast_call(cq, solicited_only &&
+			      PCV_LOAD(&cq->shared->armed) != PCV_CQ_ARMED_ANY);
+		pcv_unlock(&cq->lock, locked);
+	}
 	return 0;
 }
 
-static void pcv_cq_link_start(struct pcv_cq *cq, struct pcv_cq_link *link)
+void pcv_cq_link_start(struct pcv_cq *cq, struct pcv_cq_link *link)
 {
 	if (link->active)
 		return;
@@ -174,8 +185,11 @@ void pcv_cq_hints_take(struct pcv_cq *cq)
 		while (hint) {
 			bit = (unsigned int)__builtin_ctzll(hint);
 			hint &= hint - 1;
-			for (link = cq->slot[word * 64 + bit]; link; link = link->next)
+			for (link = cq->slot[word * 64 + bit]; link; link = link->next) {
 				pcv_cq_link_start(cq, link);
+				if (link->roles & PCV_CQ_RECV && link->qp->recv.called)
+					pcv_fast_uncall(link->qp);
+			}
 		}
 	}
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-/* The one system call of the data path: an empty post_send. */
+/* The system calls of the data path: an empty post_send, an empty post_srq_recv. */
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -9,10 +9,18 @@
 /* Tries before a call that fails for lack of memory counts as refused. */
 #define PCV_KICK_TRIES		16
 
+/* The other command looks the same but for the names of its fields. */
 struct pcv_kick_request {
 	struct ib_uverbs_cmd_hdr hdr;
 	struct ib_uverbs_post_send core;
 };
+
+_Static_assert(offsetof(struct ib_uverbs_post_srq_recv, srq_handle) ==
+	       offsetof(struct ib_uverbs_post_send, qp_handle) &&
+	       offsetof(struct ib_uverbs_post_srq_recv, wqe_size) ==
+	       offsetof(struct ib_uverbs_post_send, wqe_size) &&
+	       sizeof(struct ib_uverbs_post_srq_recv_resp) ==
+	       sizeof(struct ib_uverbs_post_send_resp), "one request for both");
 
 static int pcv_kick_write(int fd, const struct pcv_kick_request *req)
 {
@@ -52,21 +60,21 @@ static int pcv_kick_ioctl(int fd, struct pcv_kick_request *req,
 	cmd.attr[2].attr_id = UVERBS_ATTR_WRITE_CMD;
 	cmd.attr[2].len = sizeof(cmd.attr[2].data);
 	cmd.attr[2].flags = UVERBS_ATTR_F_MANDATORY;
-	cmd.attr[2].data = IB_USER_VERBS_CMD_POST_SEND;
+	cmd.attr[2].data = req->hdr.command;
 	return ioctl(fd, RDMA_VERBS_IOCTL, &cmd) ? errno : 0;
 }
 
-int pcv_kick(struct pcv_qp *qp)
+static int pcv_kick_call(struct pcv_context *ctx, uint32_t command, uint32_t handle,
+			 uint32_t wqe_size)
 {
-	struct pcv_context *ctx = pcv_context(qp->vqp.qp.context);
 	struct ib_uverbs_post_send_resp resp = { 0 };
 	struct pcv_kick_request req = {
-		.hdr.command = IB_USER_VERBS_CMD_POST_SEND,
+		.hdr.command = command,
 		.hdr.in_words = sizeof(req) / 4,
 		.hdr.out_words = sizeof(resp) / 4,
 		.core.response = (uintptr_t)&resp,
-		.core.qp_handle = qp->vqp.qp.handle,
-		.core.wqe_size = sizeof(struct ib_uverbs_send_wr),
+		.core.qp_handle = handle,
+		.core.wqe_size = wqe_size,
 	};
 	int fd = ctx->vctx.context.cmd_fd;
 	int tries, ret;
@@ -86,4 +94,16 @@ int pcv_kick(struct pcv_qp *qp)
 		sched_yield();
 	}
 	return ret;
+}
+
+int pcv_kick(struct pcv_qp *qp)
+{
+	return pcv_kick_call(pcv_context(qp->vqp.qp.context), IB_USER_VERBS_CMD_POST_SEND,
+			     qp->vqp.qp.handle, sizeof(struct ib_uverbs_send_wr));
+}
+
+void pcv_srq_kick(struct pcv_srq *srq)
+{
+	pcv_kick_call(pcv_context(srq->vsrq.srq.context), IB_USER_VERBS_CMD_POST_SRQ_RECV,
+		      srq->vsrq.srq.handle, sizeof(struct ib_uverbs_recv_wr));
 }

@@ -83,6 +83,7 @@ static void pcv_mr_forget(struct pcv_context *ctx, struct pcv_mr *mr)
 	while (*at != mr)
 		at = &(*at)->next;
 	*at = mr->next;
+	PCV_STORE(&ctx->mr_generation, ctx->mr_generation + 1);
 	pthread_spin_unlock(&ctx->mr_lock);
 }
 
@@ -116,6 +117,31 @@ void *pcv_mr_find(struct pcv_context *ctx, const struct ibv_pd *pd, const struct
 		    sge->length <= mr->vmr.ibv_mr.length - offset)
 			found = (char *)mr->vmr.ibv_mr.addr + offset;
 		break;
+	}
+	pthread_spin_unlock(&ctx->mr_lock);
+	return found;
+}
+
+void *pcv_mr_lookup(struct pcv_context *ctx, const struct ibv_pd *pd, struct pcv_mr_cache *cache,
+		    uint64_t addr, uint32_t bytes, uint32_t lkey, int access)
+{
+	void *found = NULL;
+	struct pcv_mr *mr;
+	uint64_t offset;
+
+	pthread_spin_lock(&ctx->mr_lock);
+	for (mr = *pcv_mr_bucket(ctx, lkey); mr; mr = mr->next)
+		if (mr->vmr.ibv_mr.lkey == lkey)
+			break;
+	if (mr && mr->vmr.ibv_mr.pd == pd && (mr->vmr.access & access) == access) {
+		cache->generation = ctx->mr_generation + 1;
+		cache->lkey = lkey;
+		cache->iova = mr->iova;
+		cache->bytes = mr->vmr.ibv_mr.length;
+		cache->at = mr->vmr.ibv_mr.addr;
+		offset = addr - mr->iova;
+		if (offset <= cache->bytes && bytes <= cache->bytes - offset)
+			found = cache->at + offset;
 	}
 	pthread_spin_unlock(&ctx->mr_lock);
 	return found;

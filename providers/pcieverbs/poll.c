@@ -6,20 +6,15 @@ _Static_assert((int)IBV_WC_WR_FLUSH_ERR == PCV_WC_WR_FLUSH_ERR &&
 	       (int)IBV_WC_RNR_RETRY_EXC_ERR == PCV_WC_RNR_RETRY_EXC_ERR &&
 	       (int)IBV_WC_GENERAL_ERR == PCV_WC_GENERAL_ERR, "one numbering of statuses");
 
-static int pcv_sq_poll(struct pcv_qp *qp, int n, struct ibv_wc *wc)
+int pcv_sq_poll(struct pcv_qp *qp, int n, struct ibv_wc *wc, uint32_t done)
 {
 	struct pcv_sq *sq = &qp->sq;
 	struct pcv_sq_slot *slot;
 	struct pcv_scqe *end;
 	uint32_t head = sq->head;
-	uint32_t done, status;
+	uint32_t status;
 	int got = 0;
 
-	/*
-	 * PCV(qp_sq_done:B) pairs with qp_sq_done:A
-	 * The kernel wrote how they ended before it counted them.
-	 */
-	done = pcv_cpu_load_acquire(&qp->shared->sq_done);
 	if (done == head)
 		return 0;
 	if (done - head > PCV_LOAD(&sq->tail) - head) {
@@ -52,6 +47,17 @@ static int pcv_sq_poll(struct pcv_qp *qp, int n, struct ibv_wc *wc)
 	return got;
 }
 
+static int pcv_sq_poll_all(struct pcv_qp *qp, int n, struct ibv_wc *wc)
+{
+	if (qp->send.record)
+		return pcv_fast_sq_poll(qp, n, wc);
+	/*
+	 * PCV(qp_sq_done:B) pairs with qp_sq_done:A
+	 * The kernel wrote how they ended before it counted them.
+	 */
+	return pcv_sq_poll(qp, n, wc, pcv_cpu_load_acquire(&qp->shared->sq_done));
+}
+
 /* A broken queue pair's sends end here, not in the kernel. */
 static int pcv_sq_abandon(struct pcv_qp *qp, int n, struct ibv_wc *wc)
 {
@@ -59,6 +65,10 @@ static int pcv_sq_abandon(struct pcv_qp *qp, int n, struct ibv_wc *wc)
 	struct pcv_sq_slot *slot;
 	int got = 0;
 
+	/* What this process had completed is complete. */
+	if (qp->send.record)
+		got = pcv_fast_sq_drain(qp, n, wc);
+	wc += got;
 	while (got < n && sq->head != PCV_LOAD(&sq->tail)) {
 		slot = &sq->slot[sq->head & (sq->count - 1)];
 		pcv_wc_fill(wc, qp, slot->wr_id, PCV_WC_FATAL_ERR, (uint32_t)qp->why);
@@ -92,11 +102,14 @@ static bool pcv_qp_sound(const struct pcv_qp *qp)
 	return PCV_LOAD(&qp->health) == PCV_QP_SOUND;
 }
 
-/*
- * Look into one queue pair. @more says whether it is worth another look
- * without a new hint.
- */
-static int pcv_qp_visit(struct pcv_cq_link *link, int n, struct ibv_wc *wc, bool *more)
+static int pcv_rq_poll(struct pcv_qp *qp, int n, struct ibv_wc *wc, bool *stuck)
+{
+	if (qp->recv.on)
+		return pcv_fast_rx_poll(qp, n, wc, stuck);
+	return pcv_rx_poll(qp, n, wc, stuck);
+}
+
+int pcv_qp_visit(struct pcv_cq_link *link, int n, struct ibv_wc *wc, bool *more)
 {
 	struct pcv_qp *qp = link->qp;
 	bool stuck = false;
@@ -125,16 +138,17 @@ static int pcv_qp_visit(struct pcv_cq_link *link, int n, struct ibv_wc *wc, bool
 	recv_first = link->recv_first;
 	link->recv_first = !recv_first;
 	if (recv_first && link->roles & PCV_CQ_RECV)
-		got = pcv_rx_poll(qp, n, wc, &stuck);
+		got = pcv_rq_poll(qp, n, wc, &stuck);
 	if (got < n && link->roles & PCV_CQ_SEND && pcv_qp_sound(qp))
-		got += pcv_sq_poll(qp, n - got, wc + got);
+		got += pcv_sq_poll_all(qp, n - got, wc + got);
 	if (got < n && !recv_first && link->roles & PCV_CQ_RECV && pcv_qp_sound(qp))
-		got += pcv_rx_poll(qp, n - got, wc + got, &stuck);
+		got += pcv_rq_poll(qp, n - got, wc + got, &stuck);
 	*more = got == n || stuck;
 	return got;
 }
 
-int pcv_cq_poll_locked(struct pcv_cq *cq, int n, struct ibv_wc *wc)
+/* Those that the kernel has hinted at, each in its turn. */
+static int pcv_cq_poll_active(struct pcv_cq *cq, int n, struct ibv_wc *wc)
 {
 	struct pcv_cq_link *link;
 	unsigned int idle = 0;
@@ -142,12 +156,13 @@ int pcv_cq_poll_locked(struct pcv_cq *cq, int n, struct ibv_wc *wc)
 	int budget, r;
 	bool more;
 
-	pcv_cq_hints_take(cq);
 	while (got < n && idle < cq->active_count) {
 		link = cq->active;
 		budget = n - got < PCV_VISIT ? n - got : PCV_VISIT;
 		r = pcv_qp_visit(link, budget, wc + got, &more);
 		got += r;
+		if (link->watched)
+			pcv_watch_update(cq, link, r);
 		if (!more) {
 			pcv_cq_link_stop(cq, link);
 			continue;
@@ -158,15 +173,37 @@ int pcv_cq_poll_locked(struct pcv_cq *cq, int n, struct ibv_wc *wc)
 	return got;
 }
 
+int pcv_cq_poll_locked(struct pcv_cq *cq, int n, struct ibv_wc *wc)
+{
+	int got = 0;
+
+	pcv_cq_hints_take(cq);
+	if (!cq->watch_count)
+		return pcv_cq_poll_active(cq, n, wc);
+	if (pcv_likely(!cq->active_count))
+		return pcv_watch_poll(cq, n, wc);
+	/* Neither kind may keep the other from being looked at. */
+	cq->active_turn = !cq->active_turn;
+	if (cq->active_turn)
+		got = pcv_cq_poll_active(cq, n, wc);
+	if (got < n)
+		got += pcv_watch_poll(cq, n - got, wc + got);
+	if (got < n && !cq->active_turn)
+		got += pcv_cq_poll_active(cq, n - got, wc + got);
+	return got;
+}
+
 int pcv_cq_poll(struct ibv_cq *ibcq, int n, struct ibv_wc *wc)
 {
 	struct pcv_cq *cq = pcv_cq(ibcq);
+	bool locked;
 	int got;
 
-	if (!PCV_LOAD(&cq->shared->summary) && !PCV_LOAD(&cq->active_count))
+	if (!PCV_LOAD(&cq->watch_count) && !PCV_LOAD(&cq->shared->summary) &&
+	    !PCV_LOAD(&cq->active_count))
 		return 0;
-	pthread_spin_lock(&cq->lock);
+	locked = pcv_lock(&cq->lock);
 	got = pcv_cq_poll_locked(cq, n, wc);
-	pthread_spin_unlock(&cq->lock);
+	pcv_unlock(&cq->lock, locked);
 	return got;
 }

@@ -11,19 +11,22 @@ static const struct pcv_send_op {
 	uint8_t opcode;
 	uint8_t wc_opcode;
 	bool carries_data;		/* so that it may be inline */
+	bool takes_recv;		/* at the other end */
 	unsigned int qp_types;
 } pcv_send_ops[] = {
-	[IBV_WR_SEND] = { PCV_WR_SEND, IBV_WC_SEND, true, PCV_ON_ALL },
-	[IBV_WR_SEND_WITH_IMM] = { PCV_WR_SEND_IMM, IBV_WC_SEND, true, PCV_ON_ALL },
-	[IBV_WR_SEND_WITH_INV] = { PCV_WR_SEND_INV, IBV_WC_SEND, true, PCV_ON_CONNECTED },
-	[IBV_WR_RDMA_WRITE] = { PCV_WR_WRITE, IBV_WC_RDMA_WRITE, true, PCV_ON_CONNECTED },
-	[IBV_WR_RDMA_WRITE_WITH_IMM] = { PCV_WR_WRITE_IMM, IBV_WC_RDMA_WRITE, true,
+	[IBV_WR_SEND] = { PCV_WR_SEND, IBV_WC_SEND, true, true, PCV_ON_ALL },
+	[IBV_WR_SEND_WITH_IMM] = { PCV_WR_SEND_IMM, IBV_WC_SEND, true, true, PCV_ON_ALL },
+	[IBV_WR_SEND_WITH_INV] = { PCV_WR_SEND_INV, IBV_WC_SEND, true, true, PCV_ON_CONNECTED },
+	[IBV_WR_RDMA_WRITE] = { PCV_WR_WRITE, IBV_WC_RDMA_WRITE, true, false,
+				PCV_ON_CONNECTED },
+	[IBV_WR_RDMA_WRITE_WITH_IMM] = { PCV_WR_WRITE_IMM, IBV_WC_RDMA_WRITE, true, true,
 					 PCV_ON_CONNECTED },
-	[IBV_WR_RDMA_READ] = { PCV_WR_READ, IBV_WC_RDMA_READ, false, PCV_ON(RC) },
-	[IBV_WR_ATOMIC_CMP_AND_SWP] = { PCV_WR_CMP_SWAP, IBV_WC_COMP_SWAP, false, PCV_ON(RC) },
-	[IBV_WR_ATOMIC_FETCH_AND_ADD] = { PCV_WR_FETCH_ADD, IBV_WC_FETCH_ADD, false,
+	[IBV_WR_RDMA_READ] = { PCV_WR_READ, IBV_WC_RDMA_READ, false, false, PCV_ON(RC) },
+	[IBV_WR_ATOMIC_CMP_AND_SWP] = { PCV_WR_CMP_SWAP, IBV_WC_COMP_SWAP, false, false,
+				       PCV_ON(RC) },
+	[IBV_WR_ATOMIC_FETCH_AND_ADD] = { PCV_WR_FETCH_ADD, IBV_WC_FETCH_ADD, false, false,
 					  PCV_ON(RC) },
-	[IBV_WR_LOCAL_INV] = { PCV_WR_LOCAL_INV, IBV_WC_LOCAL_INV, false, PCV_ON_CONNECTED },
+	[IBV_WR_LOCAL_INV] = { PCV_WR_LOCAL_INV, IBV_WC_LOCAL_INV, false, false, PCV_ON_CONNECTED },
 };
 
 static const struct pcv_send_op *pcv_send_op(const struct pcv_qp *qp,
@@ -129,9 +132,12 @@ static int pcv_swqe_fill(struct pcv_qp *qp, uint32_t slot, const struct ibv_send
 		pcv_sge_fill((struct pcv_sge *)(wqe + 1), wr->sg_list, (uint32_t)wr->num_sge);
 	}
 
+	wqe->fast = qp->send.sent;
 	sq->slot[slot].wr_id = wr->wr_id;
 	sq->slot[slot].wc_opcode = op->wc_opcode;
 	sq->slot[slot].signaled = wqe->flags & PCV_WR_SIGNALED;
+	if (op->takes_recv)
+		qp->send.kernel++;
 	return 0;
 }
 
@@ -158,11 +164,17 @@ int pcv_qp_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr, struct ibv_sen
 {
 	struct pcv_qp *qp = pcv_qp(ibqp);
 	struct pcv_sq *sq = &qp->sq;
+	bool locked = pcv_lock(&sq->lock);
+	unsigned int todo = 0;
 	uint32_t head, tail;
 	bool kick = false;
 	int ret = 0;
 
-	pthread_spin_lock(&sq->lock);
+	if (pcv_likely(qp->recv.on)) {
+		wr = pcv_fast_post(qp, wr, &todo);
+		if (pcv_likely(!wr))
+			goto out;
+	}
 	if (qp->health != PCV_QP_SOUND)
 		ret = EIO;
 	else if (ibqp->state == IBV_QPS_RESET || ibqp->state == IBV_QPS_INIT ||
@@ -188,8 +200,10 @@ int pcv_qp_post_send(struct ibv_qp *ibqp, struct ibv_send_wr *wr, struct ibv_sen
 		*bad_wr = wr;
 	if (tail != sq->tail)
 		kick = pcv_sq_publish(qp, tail);
-	pthread_spin_unlock(&sq->lock);
-
+out:
+	pcv_unlock(&sq->lock, locked);
+	if (pcv_unlikely(todo))
+		pcv_fast_todo(qp, todo);
 	if (kick)
 		pcv_qp_kick(qp);
 	return ret;
@@ -231,15 +245,33 @@ static bool pcv_rq_publish(struct pcv_qp *qp, uint32_t tail)
 	return PCV_LOAD(&qp->shared->kick) & PCV_KICK_RECV;
 }
 
+/* May all of this receive be written to? If not, only the kernel says so to the sender. */
+static bool pcv_recv_keys(struct pcv_qp *qp, const struct ibv_recv_wr *wr)
+{
+	const struct ibv_sge *sge;
+	int i;
+
+	if (!qp->fast_own.base)
+		return true;
+	for (i = 0; i < wr->num_sge; i++) {
+		sge = &wr->sg_list[i];
+		if (sge->length && !pcv_mr_cached(qp, &qp->rq.mr, sge->addr, sge->length,
+						  sge->lkey, IBV_ACCESS_LOCAL_WRITE))
+			return false;
+	}
+	return true;
+}
+
 int pcv_qp_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad_wr)
 {
 	struct pcv_qp *qp = pcv_qp(ibqp);
 	struct pcv_rq *rq = &qp->rq;
+	bool locked = pcv_lock(&rq->lock);
 	uint32_t head, tail, index;
+	uint32_t shortest = rq->recv_min;
 	bool kick = false;
 	int ret = 0;
 
-	pthread_spin_lock(&rq->lock);
 	if (qp->health != PCV_QP_SOUND)
 		ret = EIO;
 	else if (qp->srq || ibqp->state == IBV_QPS_RESET)
@@ -261,13 +293,24 @@ int pcv_qp_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr, struct ibv_rec
 		if (ret)
 			break;
 		rq->slot[index].wr_id = wr->wr_id;
+		if (rq->slot[index].bytes < shortest)
+			shortest = rq->slot[index].bytes;
+		if (pcv_unlikely(!pcv_recv_keys(qp, wr)))
+			shortest = 0;
 		tail++;
 	}
 	if (ret)
 		*bad_wr = wr;
+	if (pcv_unlikely(shortest < rq->recv_min)) {
+		/* The peer learns it before the receive can be used. */
+		rq->recv_min = shortest;
+		pcv_fast_limit(qp);
+	} else if (pcv_unlikely(qp->recv.on && !qp->recv.limit)) {
+		pcv_fast_limit(qp);
+	}
 	if (tail != rq->tail)
 		kick = pcv_rq_publish(qp, tail);
-	pthread_spin_unlock(&rq->lock);
+	pcv_unlock(&rq->lock, locked);
 
 	if (kick)
 		pcv_qp_kick(qp);

@@ -9,7 +9,7 @@ struct pcv_create_qp_answer {
 	struct pcv_create_qp_resp drv;
 };
 
-_Static_assert(sizeof(struct pcv_create_qp_answer) == 96, "no padding between the two parts");
+_Static_assert(sizeof(struct pcv_create_qp_answer) == 128, "no padding between the two parts");
 
 static struct pcv_cq *pcv_qp_send_cq(const struct pcv_qp *qp)
 {
@@ -167,10 +167,14 @@ struct ibv_qp *pcv_qp_create(struct ibv_pd *pd, struct ibv_qp_init_attr *attr)
 		goto err_unmap;
 
 	qp->srq = attr->srq ? pcv_srq(attr->srq) : NULL;
+	ret = pcv_fast_create(qp, &resp.drv);
+	if (ret)
+		goto err_unmap;
 	qp->sq.sig_all = attr->sq_sig_all;
 	attr->cap.max_inline_data = resp.drv.max_inline;
 	pthread_spin_init(&qp->sq.lock, PTHREAD_PROCESS_PRIVATE);
 	pthread_spin_init(&qp->rq.lock, PTHREAD_PROCESS_PRIVATE);
+	qp->rq.recv_min = PCV_RECV_NONE;
 	pcv_qp_lock_cqs(qp);
 	pcv_qp_link(qp);
 	pcv_qp_unlock_cqs(qp);
@@ -237,6 +241,7 @@ static int pcv_qp_reset(struct pcv_qp *qp, struct ibv_qp_attr *attr, int mask)
 		qp->rx_stopped = false;
 		qp->why = PCV_BREAK_NONE;
 		PCV_STORE(&qp->health, PCV_QP_SOUND);
+		pcv_fast_reset(qp);
 		pcv_cq_link_stop(pcv_qp_send_cq(qp), &qp->link[0]);
 		pcv_cq_link_stop(pcv_qp_recv_cq(qp), &qp->link[1]);
 	}
@@ -248,18 +253,28 @@ static int pcv_qp_reset(struct pcv_qp *qp, struct ibv_qp_attr *attr, int mask)
 
 int pcv_qp_modify(struct ibv_qp *ibqp, struct ibv_qp_attr *attr, int mask)
 {
+	struct pcv_qp *qp = pcv_qp(ibqp);
 	struct ibv_modify_qp cmd;
+	int ret;
 
 	if (mask & IBV_QP_STATE && attr->qp_state == IBV_QPS_RESET)
-		return pcv_qp_reset(pcv_qp(ibqp), attr, mask);
+		return pcv_qp_reset(qp, attr, mask);
 	memset(&cmd, 0, sizeof(cmd));
 	if (mask & IBV_QP_AV) {
 		struct ibv_qp_attr full = *attr;
 
 		pcv_ah_attr_complete(ibqp->context, &full.ah_attr);
-		return ibv_cmd_modify_qp(ibqp, &full, mask, &cmd, sizeof(cmd));
+		ret = ibv_cmd_modify_qp(ibqp, &full, mask, &cmd, sizeof(cmd));
+	} else {
+		ret = ibv_cmd_modify_qp(ibqp, attr, mask, &cmd, sizeof(cmd));
 	}
-	return ibv_cmd_modify_qp(ibqp, attr, mask, &cmd, sizeof(cmd));
+	if (ret || !qp->fast_own.base)
+		return ret;
+	if (mask & IBV_QP_DEST_QPN)
+		qp->recv.peer_qpn = attr->dest_qp_num;
+	if (mask & IBV_QP_STATE && attr->qp_state == IBV_QPS_RTR)
+		pcv_fast_start(qp);
+	return 0;
 }
 
 int pcv_qp_query(struct ibv_qp *ibqp, struct ibv_qp_attr *attr, int mask,
@@ -279,20 +294,25 @@ int pcv_qp_destroy(struct ibv_qp *ibqp)
 	/* The kernel clears the region: nobody may look by then. */
 	pcv_qp_recall(qp);
 	pcv_qp_lock_cqs(qp);
+	pcv_fast_unwatch(qp);
 	pcv_qp_unlink(qp);
-	if (qp->srq)
+	if (qp->srq) {
 		pcv_rx_drain(qp);
+		pcv_fast_return(qp);
+	}
 	pcv_qp_unlock_cqs(qp);
 
 	ret = ibv_cmd_destroy_qp(ibqp);
 	if (ret) {
 		pcv_qp_lock_cqs(qp);
 		pcv_qp_link(qp);
+		pcv_fast_watch(qp);
 		pcv_qp_unlock_cqs(qp);
 		pcv_cq_hint(pcv_qp_send_cq(qp), qp);
 		pcv_cq_hint(pcv_qp_recv_cq(qp), qp);
 		return ret;
 	}
+	pcv_fast_destroy(qp);
 	pcv_region_unmap(&qp->region);
 	pthread_spin_destroy(&qp->rq.lock);
 	pthread_spin_destroy(&qp->sq.lock);

@@ -7,14 +7,13 @@
  */
 #include "provider.h"
 
-/* Immediate data in front of a message: the bytes as sent, and four zeroes. */
-#define PCV_RX_IMM_BYTES	8
+/* In front of a message. */
+#define PCV_RX_HEAD		((uint32_t)sizeof(struct pcv_rx_data))
 
 _Static_assert(sizeof(struct pcv_rx_placed) == 32, "as the kernel writes it");
 
-/* Return: 1 with *@wr_id, or -EPROTO with *@why. */
-static int pcv_recv_end(struct pcv_qp *qp, uint32_t wqe, uint32_t bytes, uint64_t *wr_id,
-			enum pcv_break *why)
+int pcv_recv_end(struct pcv_qp *qp, uint32_t wqe, uint32_t bytes, uint64_t *wr_id,
+		 enum pcv_break *why)
 {
 	struct pcv_rq *rq = &qp->rq;
 	struct pcv_rq_slot *slot;
@@ -117,13 +116,7 @@ static uint32_t pcv_rx_scatter(struct pcv_qp *qp, const struct pcv_sge *sge, uin
 	return PCV_WC_SUCCESS;
 }
 
-/*
- * The next receive: its number as the completion will carry it, and its
- * segments.
- *
- * Return: how many segments, or -EAGAIN.
- */
-static int pcv_recv_next(struct pcv_qp *qp, uint32_t *wqe, struct pcv_sge *sge)
+int pcv_recv_next(struct pcv_qp *qp, uint32_t *wqe, struct pcv_sge *sge)
 {
 	struct pcv_rq *rq = &qp->rq;
 	struct pcv_rwqe head;
@@ -132,6 +125,8 @@ static int pcv_recv_next(struct pcv_qp *qp, uint32_t *wqe, struct pcv_sge *sge)
 	if (qp->srq) {
 		if (!pcv_srq_take(qp->srq, &head, sge))
 			return -EAGAIN;
+		if (qp->recv.on && pcv_unlikely(pcv_srq_low(qp->srq)))
+			pcv_qp_kick(qp);
 		*wqe = (uint32_t)head.wr_id;
 		return (int)head.num_sge;
 	}
@@ -158,12 +153,11 @@ static int pcv_rx_data(struct pcv_qp *qp, const struct pcv_ring_msg *msg, struct
 		       enum pcv_break *why)
 {
 	struct pcv_sge sge[PCV_MAX_SGE];
-	uint32_t offset = msg->flags & PCV_RX_IMM ? PCV_RX_IMM_BYTES : 0;
 	uint32_t wqe, bytes, status, imm;
 	uint64_t wr_id;
 	int num_sge, ret;
 
-	if (msg->len < offset || qp->vqp.qp.qp_type == IBV_QPT_UD) {
+	if (msg->len < PCV_RX_HEAD || qp->vqp.qp.qp_type == IBV_QPT_UD) {
 		*why = PCV_BREAK_RING_TYPE;
 		return -EPROTO;
 	}
@@ -173,8 +167,8 @@ static int pcv_rx_data(struct pcv_qp *qp, const struct pcv_ring_msg *msg, struct
 	if (num_sge < 0)
 		return num_sge;
 
-	bytes = msg->len - offset;
-	status = pcv_rx_scatter(qp, sge, (uint32_t)num_sge, offset, bytes);
+	bytes = msg->len - PCV_RX_HEAD;
+	status = pcv_rx_scatter(qp, sge, (uint32_t)num_sge, PCV_RX_HEAD, bytes);
 	ret = pcv_recv_end(qp, wqe, status ? 0 : bytes, &wr_id, why);
 	if (ret < 0)
 		return ret;
@@ -187,7 +181,7 @@ static int pcv_rx_data(struct pcv_qp *qp, const struct pcv_ring_msg *msg, struct
 		return 1;
 	}
 	wc->byte_len = bytes;
-	if (offset) {
+	if (msg->flags & PCV_RX_IMM) {
 		pcv_ring_copy(&qp->ring, &imm, 0, sizeof(imm));
 		wc->wc_flags |= IBV_WC_WITH_IMM;
 		memcpy(&wc->imm_data, &imm, sizeof(wc->imm_data));
@@ -213,6 +207,37 @@ static void pcv_ring_tell(struct pcv_qp *qp)
 		qp->ring_kick = true;
 }
 
+int pcv_rx_entry(struct pcv_qp *qp, const struct pcv_ring_msg *msg, struct ibv_wc *wc,
+		 enum pcv_break *why)
+{
+	if (msg->type == PCV_RX_PLACED)
+		return pcv_rx_placed(qp, msg, wc, why);
+	if (msg->type == PCV_RX_DATA)
+		return pcv_rx_data(qp, msg, wc, why);
+	*why = PCV_BREAK_RING_TYPE;
+	return -EPROTO;
+}
+
+void pcv_rx_next(struct pcv_qp *qp, const struct pcv_ring_msg *msg)
+{
+	pcv_ring_next(&qp->ring, msg);
+	/*
+	 * A quarter at a time: a producer that finds no room has three
+	 * quarters to fill, and the word is seldom written.
+	 */
+	if (qp->ring.head - qp->ring_told > qp->ring.mask / 4)
+		pcv_ring_tell(qp);
+}
+
+void pcv_rx_idle(struct pcv_qp *qp)
+{
+	if (!qp->ring_kick)
+		return;
+	pcv_ring_tell(qp);
+	qp->ring_kick = false;
+	pcv_qp_kick(qp);
+}
+
 int pcv_rx_poll(struct pcv_qp *qp, int n, struct ibv_wc *wc, bool *stuck)
 {
 	enum pcv_break why = PCV_BREAK_RING;
@@ -224,40 +249,19 @@ int pcv_rx_poll(struct pcv_qp *qp, int n, struct ibv_wc *wc, bool *stuck)
 		ret = pcv_ring_get(&qp->ring, &msg);
 		if (ret <= 0)
 			break;
-		if (msg.type == PCV_RX_PLACED) {
-			ret = pcv_rx_placed(qp, &msg, wc + got, &why);
-		} else if (msg.type == PCV_RX_DATA) {
-			ret = pcv_rx_data(qp, &msg, wc + got, &why);
-		} else {
-			why = PCV_BREAK_RING_TYPE;
-			ret = -EPROTO;
-		}
+		ret = pcv_rx_entry(qp, &msg, wc + got, &why);
 		if (ret < 0)
 			break;
 		got += ret;
-		pcv_ring_next(&qp->ring, &msg);
-		/*
-		 * A quarter at a time: a producer that finds no room has three
-		 * quarters to fill, and the word is seldom written.
-		 */
-		if (qp->ring.head - qp->ring_told > qp->ring.mask / 4)
-			pcv_ring_tell(qp);
+		pcv_rx_next(qp, &msg);
 		ret = 1;
 	}
-	if (ret == -EAGAIN) {
+	if (ret == -EAGAIN)
 		*stuck = true;
-		return got;
-	}
-	if (ret < 0) {
+	else if (ret < 0)
 		pcv_qp_break(qp, why);
-		return got;
-	}
-	if (!ret && qp->ring_kick) {
-		qp->ring_kick = false;
-		pcv_ring_tell(qp);
-		qp->ring_kick = false;
-		pcv_qp_kick(qp);
-	}
+	else if (!ret)
+		pcv_rx_idle(qp);
 	return got;
 }
 

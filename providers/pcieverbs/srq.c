@@ -76,6 +76,8 @@ struct ibv_srq *pcv_srq_create(struct ibv_pd *pd, struct ibv_srq_init_attr *attr
 	if (ret)
 		goto err_unmap;
 	pthread_spin_init(&srq->lock, PTHREAD_PROCESS_PRIVATE);
+	srq->recv_min = PCV_RECV_NONE;
+	srq->limit = attr->attr.srq_limit;
 	return &srq->vsrq.srq;
 
 err_unmap:
@@ -90,13 +92,18 @@ err_free:
 
 int pcv_srq_modify(struct ibv_srq *ibsrq, struct ibv_srq_attr *attr, int mask)
 {
+	struct pcv_srq *srq = pcv_srq(ibsrq);
 	struct ibv_modify_srq cmd;
+	int ret;
 
 	/* The queue keeps its size: entries that are posted cannot move. */
 	if (mask & IBV_SRQ_MAX_WR)
 		return EOPNOTSUPP;
 	memset(&cmd, 0, sizeof(cmd));
-	return ibv_cmd_modify_srq(ibsrq, attr, mask, &cmd, sizeof(cmd));
+	ret = ibv_cmd_modify_srq(ibsrq, attr, mask, &cmd, sizeof(cmd));
+	if (!ret && mask & IBV_SRQ_LIMIT)
+		PCV_STORE(&srq->limit, attr->srq_limit);
+	return ret;
 }
 
 int pcv_srq_query(struct ibv_srq *ibsrq, struct ibv_srq_attr *attr)
@@ -127,14 +134,34 @@ static struct pcv_rwqe *pcv_srq_slot(struct pcv_srq *srq, uint32_t index)
 	return (void *)(srq->queue + (size_t)(index & (srq->count - 1)) * srq->stride);
 }
 
+/* May all of this receive be written to? If not, only the kernel says so to the sender. */
+static bool pcv_srq_keys(struct pcv_srq *srq, const struct ibv_recv_wr *wr)
+{
+	struct pcv_context *ctx = pcv_context(srq->vsrq.srq.context);
+	struct pcv_sge sge;
+	int i;
+
+	for (i = 0; i < wr->num_sge; i++) {
+		sge.addr = wr->sg_list[i].addr;
+		sge.length = wr->sg_list[i].length;
+		sge.lkey = wr->sg_list[i].lkey;
+		if (sge.length && !pcv_mr_find(ctx, srq->vsrq.srq.pd, &sge))
+			return false;
+	}
+	return true;
+}
+
 int pcv_srq_post(struct ibv_srq *ibsrq, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad_wr)
 {
 	struct pcv_srq *srq = pcv_srq(ibsrq);
 	struct pcv_srq_entry *entry;
+	bool locked = pcv_lock(&srq->lock);
+	uint32_t shortest = srq->recv_min;
+	struct pcv_qp *qp;
 	uint32_t head, tail;
+	bool kick = false;
 	int ret = 0;
 
-	pthread_spin_lock(&srq->lock);
 	tail = srq->tail;
 	/*
 	 * PCV(srq_room:B) pairs with srq_room:A
@@ -154,10 +181,20 @@ int pcv_srq_post(struct ibv_srq *ibsrq, struct ibv_recv_wr *wr, struct ibv_recv_
 		entry->wr_id = wr->wr_id;
 		entry->used = true;
 		srq->free = entry->next;
+		if (entry->bytes < shortest)
+			shortest = entry->bytes;
+		if (srq->qps && pcv_unlikely(!pcv_srq_keys(srq, wr)))
+			shortest = 0;
 		tail++;
 	}
 	if (ret)
 		*bad_wr = wr;
+	if (pcv_unlikely(shortest < srq->recv_min)) {
+		/* Peers learn it before the receive can be used. */
+		srq->recv_min = shortest;
+		for (qp = srq->qps; qp; qp = qp->recv.next_of_srq)
+			pcv_fast_limit(qp);
+	}
 	if (tail != srq->tail) {
 		srq->tail = tail;
 		/*
@@ -165,9 +202,61 @@ int pcv_srq_post(struct ibv_srq *ibsrq, struct ibv_recv_wr *wr, struct ibv_recv_
 		 * The slots are written before they are counted.
 		 */
 		pcv_cpu_store_release(&srq->shared->tail, tail);
+		/* Without a barrier: one that has only just begun to wait may be missed. */
+		kick = PCV_LOAD(&srq->shared->kick);
 	}
-	pthread_spin_unlock(&srq->lock);
+	pcv_unlock(&srq->lock, locked);
+	if (pcv_unlikely(kick))
+		pcv_srq_kick(srq);
 	return ret;
+}
+
+bool pcv_srq_give_back(struct pcv_srq *srq, const struct pcv_rwqe *wqe, const struct pcv_sge *sge)
+{
+	bool locked = pcv_lock(&srq->lock);
+	struct pcv_rwqe *slot;
+	struct pcv_sge *to;
+	bool room;
+	uint32_t i;
+
+	/*
+	 * PCV(srq_room:B) pairs with srq_room:A
+	 * A slot is written again only after whoever took it has read it.
+	 */
+	room = srq->tail - pcv_cpu_load_acquire(&srq->shared->head) < srq->count;
+	if (room) {
+		slot = pcv_srq_slot(srq, srq->tail);
+		to = (struct pcv_sge *)(slot + 1);
+		PCV_STORE(&slot->wr_id, wqe->wr_id);
+		PCV_STORE(&slot->num_sge, wqe->num_sge);
+		for (i = 0; i < wqe->num_sge; i++) {
+			PCV_STORE(&to[i].addr, sge[i].addr);
+			PCV_STORE(&to[i].length, sge[i].length);
+			PCV_STORE(&to[i].lkey, sge[i].lkey);
+		}
+		srq->tail++;
+		/*
+		 * PCV(srq_tail:A) pairs with srq_tail:B
+		 * The slot is written before it is counted.
+		 */
+		pcv_cpu_store_release(&srq->shared->tail, srq->tail);
+	}
+	pcv_unlock(&srq->lock, locked);
+	if (room && pcv_unlikely(PCV_LOAD(&srq->shared->kick)))
+		pcv_srq_kick(srq);
+	return room;
+}
+
+bool pcv_srq_low(struct pcv_srq *srq)
+{
+	uint32_t limit = PCV_LOAD(&srq->limit);
+
+	if (pcv_likely(!limit) ||
+	    PCV_LOAD(&srq->shared->tail) - PCV_LOAD(&srq->shared->head) >= limit)
+		return false;
+	/* It is armed for one event. */
+	PCV_STORE(&srq->limit, 0);
+	return true;
 }
 
 bool pcv_srq_take(struct pcv_srq *srq, struct pcv_rwqe *wqe, struct pcv_sge *sge)
@@ -210,10 +299,10 @@ bool pcv_srq_take(struct pcv_srq *srq, struct pcv_rwqe *wqe, struct pcv_sge *sge
 
 int pcv_srq_complete(struct pcv_srq *srq, uint32_t number, uint32_t bytes, uint64_t *wr_id)
 {
+	bool locked = pcv_lock(&srq->lock);
 	struct pcv_srq_entry *entry;
 	int ret = -ENOENT;
 
-	pthread_spin_lock(&srq->lock);
 	if (number >= srq->entries || !srq->entry[number].used)
 		goto out;
 	entry = &srq->entry[number];
@@ -226,6 +315,6 @@ int pcv_srq_complete(struct pcv_srq *srq, uint32_t number, uint32_t bytes, uint6
 	entry->next = srq->free;
 	srq->free = number;
 out:
-	pthread_spin_unlock(&srq->lock);
+	pcv_unlock(&srq->lock, locked);
 	return ret;
 }

@@ -82,9 +82,12 @@ pid=$!
 sleep 0.5
 kill -KILL "$pid"
 gone 0 'sleep 7702'
-"${a[@]}" exec -n 1 -- sh -c 'trap "exit 3" TERM; while :; do sleep 0.1; done' &
+"${a[@]}" exec -n 1 -- sh -c 'trap "exit 3" TERM; echo ready; while :; do sleep 0.1; done' >"$tmp/ready" &
 pid=$!
-sleep 0.5
+for ((i = 0; i < 100; i++)); do
+	[ ! -s "$tmp/ready" ] || break
+	sleep 0.1
+done
 kill -TERM "$pid"
 status 3 wait "$pid"
 
@@ -111,6 +114,20 @@ ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
 before=$(ticks "$kernel")
 sleep 2
 [ $(($(ticks "$kernel") - before)) -le 4 ] || fail "an idle node uses the processor"
+
+echo "power"
+"${a[@]}" kill 1
+status 255 "${a[@]}" exec -n 1 -- true 2>/dev/null
+status 1 "${a[@]}" kill 1 2>/dev/null
+status 1 "${a[@]}" status >/dev/null
+"${a[@]}" start 1
+[ "$("${a[@]}" exec -n 1 -- hostname)" = node1 ] || fail "a node that was started again"
+"${a[@]}" exec -n 1 -- test ! -e "/root$tmp/data" || fail "a node's own files outlived it"
+"${a[@]}" stop 1
+status 137 timeout -s KILL 1 "${a[@]}" exec -n 1 -- true
+"${a[@]}" cont 1
+status 0 timeout 20 "${a[@]}" exec -n 1 -- true
+status 0 "${a[@]}" check
 
 echo "after a crash"
 read -r host _ kernel _ <"$base/self-a-$$/node0.pid"

@@ -39,7 +39,7 @@ counts_what_is_open() {
 	idle=$(resources node0)
 	echo "idle: $idle"
 	case $idle in *" pd "*" cq "*" qp "*) ;; *) return 1 ;; esac
-	start_on node0 "$tmp/server" timeout 40 ibv_rc_pingpong -d "$PCV_DEV" -g "$(gid_index node0)"
+	start_on node0 "$tmp/server" timeout $((40 * PCV_SLOW)) ibv_rc_pingpong -d "$PCV_DEV" -g "$(gid_index node0)"
 	pid=$started
 	wait_until 20 listening node0 18515 || return 1
 	open=$(resources node0)

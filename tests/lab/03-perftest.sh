@@ -45,6 +45,31 @@ pt() {
 # try LABEL ARGS…: run "$1 $2…" as a step named after itself.
 try() { step "$*" pt "$@"; }
 
+# One of each program, of each type of queue pair, and of each way to do it.
+short() {
+	local prog
+	for prog in ib_send_lat ib_send_bw ib_write_lat ib_write_bw ib_read_lat ib_read_bw; do
+		try $prog -s 65536 -n 20
+	done
+	try ib_atomic_lat -n 50
+	try ib_atomic_bw -n 50 -A CMP_AND_SWAP
+	try ib_send_lat -a -n 10
+	try ib_send_lat -e -n 20 -s 1024
+	try ib_read_bw -e -n 20 -s 1024
+	try ib_write_bw -R -n 20 -s 4096
+	try ib_send_bw -I 64 -s 64 -n 100
+	try ib_send_bw -q 16 -n 50 -s 4096
+	try ib_write_bw -b -n 50 -s 4096
+	try ib_send_bw --use-srq -n 100 -s 1024
+	try ib_send_lat -c UD -n 100 -s 1024
+	try ib_send_bw -c UD -R -n 50 -s 512
+}
+
+if [ -n "$PCV_SHORT" ]; then
+	short
+	case_end
+fi
+
 iters=20
 [ -z "$PCV_FULL" ] || iters=200
 for prog in ib_send_lat ib_send_bw ib_write_lat ib_write_bw ib_read_lat ib_read_bw; do

@@ -27,8 +27,9 @@ q() {
 }
 
 # qperf knows LIDs only: the provider makes GIDs of them. RC also over rdma_cm.
-for t in rc_bw rc_lat ud_bw ud_lat rc_rdma_read_bw rc_rdma_write_bw \
-	rc_compare_swap_mr rc_fetch_add_mr ver_rc_compare_swap ver_rc_fetch_add; do
+for t in $(pick "rc_bw rc_lat ud_lat rc_rdma_read_bw ver_rc_fetch_add" \
+	"rc_bw rc_lat ud_bw ud_lat rc_rdma_read_bw rc_rdma_write_bw
+	rc_compare_swap_mr rc_fetch_add_mr ver_rc_compare_swap ver_rc_fetch_add"); do
 	step $t q "$(node_ip node0)" $t
 	case $t in
 	rc_bw | rc_lat) step "$t over rdma_cm" q -cm 1 "$(node_ip node0)" $t ;;

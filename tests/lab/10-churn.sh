@@ -4,7 +4,7 @@
 # limit: 400
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 case_begin
-cycles=1000
+cycles=$(pick 100 1000)
 
 churn() {
 	pair -t 300 -p 19000 env CHURN_CYCLES="$1" "$bin/churn" --server -- \

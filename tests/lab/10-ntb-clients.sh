@@ -3,13 +3,23 @@
 #
 # Linux's own NTB clients on the NTB driver of the lab, unmodified: ntb_tool,
 # ntb_pingpong, ntb_perf, ntb_transport with ntb_netdev.
+#
+# On QEMU nodes a window's BAR is the peer's memory: nothing translates there, a
+# client must ask where a window leads when that is known. The last two ask
+# before; they have a case of their own (qemu/13-ntb-cable).
 . "$(dirname "$0")/ntb.sh"
 ntb_begin
+translated=1
+unit=4096
+[ "${PCV_LAB_BACKEND:-uml}" != qemu ] || translated='' unit=65536
 
 devices() {
-	node_exec node0 test -e /sys/bus/ntb/devices/0000:01:01.0 &&
-		node_exec node1 test -e /sys/bus/ntb/devices/0000:01:00.0 &&
-		node_sh node0 'grep -qx 0x068000 /sys/bus/pci/devices/0000:01:01.0/class'
+	local class=0x068000
+	# What QEMU offers says that it is memory.
+	[ "${PCV_LAB_BACKEND:-uml}" != qemu ] || class=0x050000
+	node_exec node0 test -e "/sys/bus/ntb/devices/$(ntb_device 1)" &&
+		node_exec node1 test -e "/sys/bus/ntb/devices/$(ntb_device 0)" &&
+		node_exec node0 grep -qx $class "/sys/bus/pci/devices/$(ntb_device 1)/class"
 }
 
 link() {
@@ -45,7 +55,10 @@ doorbells() {
 }
 
 # A doorbell that nobody wants to hear of costs no interrupt, many cost one.
-interrupts() { node_sh "$1" "awk '/ntb_uml/ { print \$2 }' /proc/interrupts"; }
+interrupts() {
+	node_sh "$1" "awk '/ntb_(uml|ivshmem)/ { for (i = 2; \$i ~ /^[0-9]+\$/; i++) n += \$i }
+		END { print n + 0 }' /proc/interrupts"
+}
 masked_doorbells_are_silent() {
 	local before
 	tool node1 "echo 's 0xffffffff' >db_mask"
@@ -83,6 +96,10 @@ window_opens_late() {
 		tool node0 'echo found >peer0/peer_mw2' &&
 		tool node1 'grep -aq found peer0/mw2' &&
 		tool node0 'echo 0:0 >peer0/peer_mw_trans2'
+}
+
+window_is_not_open_early() {
+	tool node1 'echo 0 >peer0/mw_trans1' && tool node0 '! echo 0:65536 2>/dev/null >peer0/peer_mw_trans1'
 }
 
 bad_translations() {
@@ -127,25 +144,31 @@ step "scratchpads" spads
 step "doorbells" doorbells
 step "masked doorbells are silent" masked_doorbells_are_silent
 step "window 0, 1 MiB" window 0 1048576
-step "window 3, 4 KiB" window 3 4096
+step "window 3, the smallest" window 3 $unit
 step "window 2, 2 MiB, more than its indirect range" window 2 2097152
-step "window closes" window_closes
-step "window opens late" window_opens_late
+if [ -n "$translated" ]; then
+	step "window closes" window_closes
+	step "window opens late" window_opens_late
+else
+	step "window is not open early" window_is_not_open_early
+fi
 step "bad translation" bad_translations
 step "ntb_tool unloads" eval "close_windows && client_unload ntb_tool"
 step "ntb_pingpong loads" client_load ntb_pingpong delay_ms=0
 step "ntb_pingpong" pingpong
 step "ntb_pingpong unloads" client_unload ntb_pingpong
-step "ntb_perf loads" client_load ntb_perf total_order=28
-step "ntb_perf links" eval "wait_until 5 perf_up node0 && wait_until 5 perf_up node1"
-step "ntb_perf from node0" perf node0
-step "ntb_perf from node1" perf node1
-step "ntb_perf unloads" client_unload ntb_perf
-# One queue for the one client: queues without one are never freed by it.
-step "ntb_transport loads" client_load ntb_transport max_num_clients=1
-step "ntb_netdev loads" client_load ntb_netdev
-step "ntb_netdev connects" netdev_up
-step "ntb_netdev carries" node_exec node0 ping -q -c 20 -i 0.05 -s 30000 10.9.9.2
-step "ntb_transport unloads" client_unload ntb_netdev ntb_transport
+if [ -n "$translated" ]; then
+	step "ntb_perf loads" client_load ntb_perf total_order=28
+	step "ntb_perf links" eval "wait_until 5 perf_up node0 && wait_until 5 perf_up node1"
+	step "ntb_perf from node0" perf node0
+	step "ntb_perf from node1" perf node1
+	step "ntb_perf unloads" client_unload ntb_perf
+	# One queue for the one client: queues without one are never freed by it.
+	step "ntb_transport loads" client_load ntb_transport max_num_clients=1
+	step "ntb_netdev loads" client_load ntb_netdev
+	step "ntb_netdev connects" netdev_up
+	step "ntb_netdev carries" node_exec node0 ping -q -c 20 -i 0.05 -s 30000 10.9.9.2
+	step "ntb_transport unloads" client_unload ntb_netdev ntb_transport
+fi
 step "driver unloads" ntb_each ntb_unload
 ntb_finish

@@ -19,8 +19,16 @@ client_comes_and_goes() {
 }
 
 driver_comes_and_goes() {
-	node_exec node1 rmmod ntb_uml && tool_link node0 N 1 &&
+	ntb_unload node1 && tool_link node0 N 1 &&
 		ntb_load node1 && enable node1 && both_up
+}
+
+cable() { node_sh node1 'echo '"$1"' >/sys/module/$(/run/lab/load-bridge --name)/parameters/cut'; }
+
+# What the client wants stays as it is.
+cable_is_drawn() {
+	cable Y && tool_link node0 N 1 && tool_link node1 N 1 && enable node1 &&
+		tool node1 'grep -q N peer0/link' && cable N && both_up
 }
 
 repeat() {
@@ -84,6 +92,7 @@ idle_costs_nothing() {
 step "start" start
 step "client comes and goes, 10 times" repeat 10 client_comes_and_goes
 step "driver comes and goes, 10 times" repeat 10 driver_comes_and_goes
+step "cable is drawn, 10 times" repeat 10 cable_is_drawn
 step "node is killed" node_is_killed
 step "node comes back" node_comes_back
 step "both die, one comes back, then the other" dead_registers

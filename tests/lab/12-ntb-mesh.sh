@@ -25,9 +25,9 @@ all_answer() {
 one_leaves() {
 	local before after
 	ntb_unload node3 || return 1
-	before=$(node_sh node0 'cat /sys/kernel/debug/ntb_pingpong/0000:01:0[123].0/count' | paste -sd ' ')
+	before=$(answered node0 | paste -sd ' ')
 	sleep 2
-	after=$(node_sh node0 'cat /sys/kernel/debug/ntb_pingpong/0000:01:0[123].0/count' | paste -sd ' ')
+	after=$(answered node0 | paste -sd ' ')
 	echo "before $before, after $after"
 	read -ra before <<<"$before"
 	read -ra after <<<"$after"

@@ -12,16 +12,9 @@ active() { node_exec "$1" rdma link show | grep -q "^link $PCV_DEV/1 state ACTIV
 reachable() { node_exec node1 ping -c 1 -W 1 "$(node_ip node0)"; }
 both_active() { active node0 && active node1 && reachable; }
 
-# Loaded again as the lab does it, and given its addresses again.
+# Loaded again as the lab did it, and given its addresses again.
 reload() {
-	node_sh "$1" '
-		. /run/lab/conf
-		grep -q ^pcieverbs /proc/modules ||
-			insmod /run/lab/modules/pcieverbs.ko "mac=02:50:43:00:00:0$((PCV_NODE + 1))" \
-				${PCV_APERTURE:+aperture=$PCV_APERTURE} || exit 1
-		ip link set '"$PCV_NETDEV"' up &&
-			ip addr replace "10.77.0.$((PCV_NODE + 1))/24" dev '"$PCV_NETDEV"' &&
-			ip addr replace "fd77:7063:7600::$((PCV_NODE + 1))/64" dev '"$PCV_NETDEV"' nodad' || return 1
+	node_exec "$1" /run/lab/node-up again || return 1
 	wait_until 30 both_active || { node_exec node0 rdma link show; node_exec node1 rdma link show; return 1; }
 }
 
@@ -73,7 +66,7 @@ unload_idle() {
 }
 far_side_noticed() { ! reachable; }
 
-for node in node0 node1; do
+for node in $(pick node1 "node0 node1"); do
 	step "rmmod on $node under traffic: refused or clean" unload $node
 	step "$node is there" reload $node
 	step "verbs work" works

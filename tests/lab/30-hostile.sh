@@ -103,8 +103,9 @@ idle() {
 	start_on node1 "$tmp/idle.1" "$bin/idle" --client "$(node_ip node0)" --port 18910
 	idle1=$started
 	wait_until 20 grep -q '^idle 7 ' "$tmp/idle.0" || { cat "$tmp"/idle.*; return 1; }
-	mapfile -t qpn < <(sed -n 's/^idle [0-9]* \(.*\) .*/\1/p' "$tmp/idle.0")
-	mapfile -t peer_qpn < <(sed -n 's/^idle [0-9]* .* \(.*\)/\1/p' "$tmp/idle.0")
+	mapfile -t qpn < <(awk '/^idle / { print $3 }' "$tmp/idle.0")
+	mapfile -t peer_qpn < <(awk '/^idle / { print $4 }' "$tmp/idle.0")
+	mapfile -t peer_psn < <(awk '/^idle / { print $5 }' "$tmp/idle.0")
 }
 
 strangers() {
@@ -130,7 +131,7 @@ frames() {
 absurd() {
 	local i
 	for i in 0 1 2 3 4 5 6 7; do
-		forge absurd "${qpn[i]}" "${peer_qpn[i]}" 0 $i || return 1
+		forge absurd "${qpn[i]}" "${peer_qpn[i]}" "${peer_psn[i]}" $i || return 1
 	done
 }
 

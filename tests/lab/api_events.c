@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -125,6 +126,124 @@ static void error_wakes_solicited(struct vc *vc)
 	vc_close(&e);
 }
 
+static unsigned int next(uint64_t *rng, unsigned int below)
+{
+	*rng = *rng * 6364136223846793005ull + 1442695040888963407ull;
+	return (*rng >> 33) % below;
+}
+
+static void spin_us(unsigned int us)
+{
+	struct timespec ts;
+	uint64_t end, now;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	end = ts.tv_sec * 1000000ull + ts.tv_nsec / 1000 + us;
+	do {
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+		now = ts.tv_sec * 1000000ull + ts.tv_nsec / 1000;
+	} while (now < end);
+}
+
+/* A message comes: by polling, or armed, polled and slept for. */
+static void sleep_for(struct vc_end *e, unsigned int round, bool sleeps, bool solicited)
+{
+	struct vc *vc = e->vc;
+	struct ibv_cq *cq;
+	struct ibv_wc wc;
+	void *context;
+
+	while (sleeps) {
+		arm(e, e->rcq, solicited);
+		if (ibv_poll_cq(e->rcq, 1, &wc))
+			goto came;
+		if (!readable(e->chan->fd, 10000 * vc_slow())) {
+			bool there = ibv_poll_cq(e->rcq, 1, &wc);
+
+			vc_die(vc, "round %u, armed for %s: no event in 10 s; message %s, state %d",
+			       round, solicited ? "solicited" : "any",
+			       there ? "there" : "not there", vc_state(e));
+		}
+		if (ibv_get_cq_event(e->chan, &cq, &context))
+			vc_die(vc, "get_cq_event: %m");
+		ibv_ack_cq_events(cq, 1);
+		if (ibv_poll_cq(e->rcq, 1, &wc))
+			goto came;
+	}
+	vc_next(vc, e->rcq, &wc);
+came:
+	vc_expect(vc, !wc.status && wc.wr_id == round, "round %u: receive %llu: %s", round,
+		  (unsigned long long)wc.wr_id, ibv_wc_status_str(wc.status));
+}
+
+/* Thousands of rounds with delays that hit every moment of falling asleep. */
+static void sleepers(struct vc *vc)
+{
+	unsigned int rounds = getenv("PCV_FULL") && *getenv("PCV_FULL") ? 50000 : 3000, i;
+	struct vc_opts o = { .events = true };
+	uint64_t rng = 5 + vc->a;
+	struct ibv_send_wr wr;
+	struct ibv_sge sge;
+	struct vc_end e;
+
+	vc_open(vc, &e, &o);
+	for (i = 0; i < 8; i++)
+		vc_expect(vc, !vc_recv(&e, i, 0, 4096), "post_recv");
+	vc_meet(vc);
+	for (i = 0; i < rounds; i++) {
+		bool sleeps = next(&rng, 4);
+
+		if (vc->a != i % 2) {
+			sleep_for(&e, i / 2, sleeps, next(&rng, 2));
+			vc_expect(vc, !vc_recv(&e, i / 2 + 8, 0, 4096), "post_recv");
+			continue;
+		}
+		if (next(&rng, 2))
+			spin_us(next(&rng, 120));
+		/* Solicited always: who sleeps may have armed for these alone. */
+		vc_wr(&e, &wr, &sge, i, IBV_WR_SEND, 8192,
+		      next(&rng, 8) ? next(&rng, 200) : 4096, 0);
+		wr.send_flags |= IBV_SEND_SOLICITED;
+		vc_expect(vc, !vc_post(&e, &wr), "post_send");
+		vc_done(vc, e.scq, i, IBV_WC_SUCCESS);
+	}
+	vc_close(&e);
+}
+
+/* Nobody is woken who only polls: what arms is counted, and no more comes. */
+static void pollers_are_left_alone(struct vc *vc)
+{
+	struct vc_opts o = { .events = true };
+	unsigned int i, events = 0;
+	struct ibv_cq *cq;
+	struct vc_end e;
+	void *context;
+
+	vc_open(vc, &e, &o);
+	for (i = 0; i < 8; i++)
+		vc_expect(vc, !vc_recv(&e, i, 0, 64), "post_recv");
+	/* Armed once: that, and what making it ready costs, may speak. */
+	arm(&e, e.rcq, 0);
+	vc_meet(vc);
+	for (i = 0; i < 2000; i++) {
+		if (vc->a)
+			vc_expect(vc, !vc_send(&e, i, IBV_WR_SEND, 8192, i % 64, 0), "post_send");
+		vc_done(vc, e.rcq, i, IBV_WC_SUCCESS);
+		vc_expect(vc, !vc_recv(&e, i + 8, 0, 64), "post_recv");
+		if (!vc->a)
+			vc_expect(vc, !vc_send(&e, i, IBV_WR_SEND, 8192, i % 64, 0), "post_send");
+		vc_done(vc, e.scq, i, IBV_WC_SUCCESS);
+	}
+	vc_meet(vc);
+	while (readable(e.chan->fd, 50)) {
+		vc_expect(vc, !ibv_get_cq_event(e.chan, &cq, &context), "get_cq_event");
+		ibv_ack_cq_events(cq, 1);
+		events++;
+	}
+	vc_expect(vc, events == 1, "%u events for one arming", events);
+	vc_close(&e);
+}
+
 /* B posts one receive of 8 MiB and sleeps. A, who polls, must finish. */
 static void progress_without_polling(struct vc *vc)
 {
@@ -220,6 +339,85 @@ static void shared_receive_queue(struct vc *vc)
 	}
 	for (i = 0; i < 3; i++)
 		vc_close(&e[i]);
+	vc_expect(vc, !ibv_destroy_srq(o.srq), "destroy_srq");
+	vc_expect(vc, !ibv_dealloc_pd(pd), "dealloc_pd");
+}
+
+static unsigned long counter(struct vc *vc, const char *name)
+{
+	unsigned long n;
+	char path[200];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/class/infiniband/%s/ports/1/hw_counters/%s",
+		 ibv_get_device_name(vc->ctx->device), name);
+	f = fopen(path, "r");
+	if (!f)
+		return ~0ul;
+	if (fscanf(f, "%lu", &n) != 1)
+		n = 0;
+	fclose(f);
+	return n;
+}
+
+#define HUNGRY 4
+#define HUNGRY_ROUNDS 8
+
+/*
+ * Messages that find a shared queue empty are sent again when something is
+ * posted there, long before their timers run out: after 655 ms.
+ */
+static void hungry(struct vc *vc)
+{
+	struct ibv_srq_init_attr init = { .attr = { .max_wr = 16, .max_sge = 1 } };
+	/* Not 7: through the kernels. */
+	struct vc_opts o = { .rnr_timer = -1, .rnr_retry = 6 };
+	struct ibv_pd *pd = ibv_alloc_pd(vc->ctx);
+	uint64_t end, start, waited = 0;
+	unsigned long before = 0;
+	struct vc_end e[HUNGRY];
+	struct ibv_wc wc;
+	int i, round;
+
+	o.srq = ibv_create_srq(pd, &init);
+	o.cq = ibv_create_cq(vc->ctx, 64, NULL, NULL, 0);
+	if (!o.srq || !o.cq)
+		vc_die(vc, "create_srq, create_cq: %m");
+	for (i = 0; i < HUNGRY; i++)
+		vc_open(vc, &e[i], &o);
+	for (round = 0; round < HUNGRY_ROUNDS; round++) {
+		before = counter(vc, "tx_rnr");
+		vc_meet(vc);
+		for (i = 0; vc->a && i < HUNGRY; i++) {
+			vc_fill(e[i].buf, 1000, round);
+			vc_expect(vc, !vc_send(&e[i], i, IBV_WR_SEND, 0, 1000, 0), "post_send");
+		}
+		end = vc_now_ms() + 10000 * vc_slow();
+		/* Another device may not count; it has a while, then. */
+		if (!vc->a && before == ~0ul)
+			usleep(50000);
+		while (!vc->a && before != ~0ul && counter(vc, "tx_rnr") < before + HUNGRY)
+			if (vc_now_ms() > end)
+				vc_die(vc, "nobody was put off");
+		start = vc_now_ms();
+		for (i = 0; i < HUNGRY; i++) {
+			if (!vc->a)
+				vc_expect(vc, !vc_recv(&e[0], i, i * 1000, 1000), "post_recv");
+			vc_next(vc, o.cq, &wc);
+			vc_expect(vc, wc.status == IBV_WC_SUCCESS, "%s",
+				  ibv_wc_status_str(wc.status));
+			if (!vc->a)
+				vc_check(vc, e[0].buf + wc.wr_id * 1000, 1000, round, "message");
+		}
+		waited += vc_now_ms() - start;
+		vc_meet(vc);
+	}
+	if (!vc->a)
+		vc_expect(vc, waited < HUNGRY_ROUNDS * 655 / 3 * (uint64_t)vc_slow(),
+			  "%d ms, as if timers had run out", (int)waited);
+	for (i = 0; i < HUNGRY; i++)
+		vc_close(&e[i]);
+	vc_expect(vc, !ibv_destroy_cq(o.cq), "destroy_cq");
 	vc_expect(vc, !ibv_destroy_srq(o.srq), "destroy_srq");
 	vc_expect(vc, !ibv_dealloc_pd(pd), "dealloc_pd");
 }
@@ -348,7 +546,8 @@ static void fork_and_go_on(struct vc *vc)
 
 static const struct vc_test tests[] = {
 	T(event_pingpong), T(solicited_only), T(error_wakes_solicited),
-	T(progress_without_polling), T(shared_receive_queue), T(ud_header),
+	T(sleepers), T(pollers_are_left_alone),
+	T(progress_without_polling), T(shared_receive_queue), T(hungry), T(ud_header),
 	T(ud_sizes), T(cq_resize), T(fork_and_go_on), { NULL, NULL },
 };
 

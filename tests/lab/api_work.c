@@ -259,6 +259,49 @@ static void reuse_by_reset(struct vc *vc)
 	vc_close(&e);
 }
 
+/*
+ * A sends from a PSN that B does not expect, close to it or not: nothing is
+ * executed, not even when A's numbers come to where B's begin. With the right
+ * one it is.
+ */
+static void wrong_psn(struct vc *vc)
+{
+	static const int off[] = { 1, -1, -3, 0x800000, 0 };
+	struct vc_end e;
+	struct ibv_wc wc;
+	size_t i, k;
+
+	vc_make(vc, &e, NULL);
+	vc_exchange(&e);
+	e.me.psn = vc->a ? 100 : 200;
+	e.peer.psn = vc->a ? 200 : 100;
+	for (i = 0; i < ARRAY_SIZE(off); i++) {
+		e.me.psn = vc->a ? (100 + off[i]) & 0xffffff : 200;
+		vc_to_init(&e);
+		for (k = 0; !vc->a && k < 6; k++)
+			vc_expect(vc, !vc_recv(&e, k, 0, 4096), "post_recv");
+		vc_to_rtr(&e);
+		vc_to_rts(&e);
+		vc_meet(vc);
+		for (k = 0; vc->a && k < 6; k++)
+			vc_expect(vc, !vc_send(&e, k, IBV_WR_SEND, 8192, 8, 0), "post_send");
+		for (k = 0; vc->a && k < 6; k++) {
+			vc_next(vc, e.scq, &wc);
+			vc_expect(vc, wc.wr_id == k && wc.status == (!off[i] ? IBV_WC_SUCCESS :
+				  k ? IBV_WC_WR_FLUSH_ERR : IBV_WC_RETRY_EXC_ERR),
+				  "PSN off by %d: send %zu: %s", off[i], k,
+				  ibv_wc_status_str(wc.status));
+		}
+		for (k = 0; !vc->a && !off[i] && k < 6; k++)
+			vc_done(vc, e.rcq, k, IBV_WC_SUCCESS);
+		vc_meet(vc);
+		vc_idle(vc, e.rcq);
+		vc_to(&e, IBV_QPS_RESET);
+		vc_meet(vc);
+	}
+	vc_close(&e);
+}
+
 static void query_qp(struct vc *vc)
 {
 	struct vc_opts o = { .depth = 40, .sge = 3, .inline_bytes = 50 };
@@ -386,7 +429,7 @@ static void lengths(struct vc *vc)
 
 static const struct vc_test tests[] = {
 	T(gather_scatter), T(inline_data), T(immediate), T(mixed_order),
-	T(fence), T(unsignaled), T(reuse_by_reset), T(query_qp),
+	T(fence), T(unsignaled), T(reuse_by_reset), T(wrong_psn), T(query_qp),
 	T(many_qps_one_cq), T(lengths), { NULL, NULL },
 };
 

@@ -84,13 +84,18 @@ static unsigned char *ap;	/* the victim's aperture */
 static struct hello layout;	/* the victim's own hello: where its rings are */
 static uint32_t next[2];	/* number of the next line, from the start of this life */
 
-/* File @name of the lab, mapped whole: a node's RAM is sparse, and holes stay holes. */
-static unsigned char *map(const char *name, int number, int *fd)
+/*
+ * The file of the lab by which node @number is seen by @other, mapped whole: its RAM,
+ * or what it offers besides (--aperture). They are sparse, and holes stay holes.
+ */
+static unsigned char *map(const char *name, int number, int other, int *fd)
 {
 	char path[4096];
 	void *at;
 
-	snprintf(path, sizeof(path), name, dir, number);
+	snprintf(path, sizeof(path), "%s/ap.%d.%d", dir, number, other);
+	if (strcmp(name, "ram") || access(path, F_OK))
+		snprintf(path, sizeof(path), number < 0 ? "%s/%s" : "%s/%s%d", dir, name, number);
 	*fd = open(path, O_RDWR | O_CLOEXEC);
 	at = mmap(NULL, lseek(*fd, 0, SEEK_END), PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
 	if (at == MAP_FAILED)
@@ -98,18 +103,18 @@ static unsigned char *map(const char *name, int number, int *fd)
 	return at;
 }
 
-/* Where in @number's RAM the hello of one life to another lies. */
-static unsigned char *find(int number, uint32_t from, uint32_t to, struct hello *hello)
+/* Where in @number's memory the hello of one life to another lies. */
+static unsigned char *find(int number, int other, uint32_t from, uint32_t to, struct hello *hello)
 {
 	int fd;
-	unsigned char *ram = map("%s/ram%d", number, &fd);
+	unsigned char *ram = map("ram", number, other, &fd);
 	off_t at = 0, end;
 
 	while ((at = lseek(fd, at, SEEK_DATA)) >= 0) {
 		end = lseek(fd, at, SEEK_HOLE);
 		for (; at < end; at += PAGE) {
 			memcpy(hello, ram + at, sizeof(*hello));
-			if (hello->magic == MAGIC && hello->version == 1 &&
+			if (hello->magic == MAGIC && hello->version == 3 &&
 			    hello->generation == from && hello->echo == to && hello->ready == from)
 				return ram + at;
 		}
@@ -160,7 +165,7 @@ static volatile uint32_t *word(unsigned int offset)
 static void ring(void)
 {
 	int fd, fifo, i;
-	uint64_t *db = (uint64_t *)(map("%s/bridge", 0, &fd) + (node * 8 + peer) * PAGE + 128);
+	uint64_t *db = (uint64_t *)(map("bridge", -1, -1, &fd) + (node * 8 + peer) * PAGE + 128);
 	char path[4096];
 
 	snprintf(path, sizeof(path), "%s/db.%d.%d", dir, peer, node);
@@ -299,7 +304,7 @@ static void unwanted(int vc, uint32_t dst, uint32_t src)
 }
 
 /* One request under the number that a connected queue pair expects. */
-static void absurd(uint32_t dst, uint32_t src, uint32_t ssn, uint32_t how)
+static void absurd(uint32_t dst, uint32_t src, uint32_t psn, uint32_t how)
 {
 	static const struct { struct rc h; uint32_t payload; } all[] = {
 		{ { .op = 1, .flags = FIRST, .msg_len = 0xffffffff }, 8 },
@@ -317,7 +322,7 @@ static void absurd(uint32_t dst, uint32_t src, uint32_t ssn, uint32_t how)
 	h = all[how].h;
 	h.dst = dst;
 	h.src = src;
-	h.ssn = ssn;
+	h.ssn = psn * 0x9e3779b1u;
 	put_rc(REQUEST, h, all[how].payload);
 }
 
@@ -371,8 +376,8 @@ int main(int argc, char **argv)
 	kind = argv[6];
 	for (i = 0; i < 4 && argc > 7 + i; i++)
 		a[i] = strtoul(argv[7 + i], NULL, 0);
-	find(peer, generation, peer_generation, &layout);
-	ap = find(node, peer_generation, generation, &theirs);
+	find(peer, node, generation, peer_generation, &layout);
+	ap = find(node, peer, peer_generation, generation, &theirs);
 	next[REQUEST] = next_line(REQUEST);
 	next[RESPONSE] = next_line(RESPONSE);
 

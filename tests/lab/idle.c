@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * Connected queue pairs that send nothing: says their numbers, on this side
- * and on the other, and waits until each has ended with an error, on both.
+ * and on the other, and the PSN that is expected there, and waits until each
+ * has ended with an error, on both.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -29,7 +30,8 @@ static void idle(struct vc *vc)
 		vc_open(vc, &end[i], &o);
 		vc_expect(vc, !ibv_req_notify_cq(end[i].rcq, 0), "req_notify_cq");
 		vc_expect(vc, !vc_recv(&end[i], i, 0, 4096), "post_recv");
-		printf("idle %d %#x %#x\n", i, end[i].me.qpn, end[i].peer.qpn);
+		printf("idle %d %#x %#x %#x\n", i, end[i].me.qpn, end[i].peer.qpn,
+		       end[i].peer.psn);
 	}
 	vc_meet(vc);
 	fflush(stdout);

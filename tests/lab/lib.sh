@@ -10,13 +10,14 @@
 #   PCV_DEV       RDMA device (pcv0)      PCV_NETDEV  its interface (pcie0)
 #   PCV_IP0 PCV_IP1  addresses of the two nodes
 #   PCV_FULL=1    the full matrix instead of the quick one
+#   PCV_SHORT=1   something of everything, where the quick one takes too long
 #   PCV_SLOW=N    multiplies every time limit (a debug kernel)
 
 set -uo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 lab=$top/lab/lab
 bin=$top/build/lab-tests
-: "${PCV_DEV:=pcv0}" "${PCV_NETDEV:=pcie0}" "${PCV_SLOW:=1}" "${PCV_FULL:=}" "${PCV_LOCAL:=}"
+: "${PCV_DEV:=pcv0}" "${PCV_NETDEV:=pcie0}" "${PCV_SLOW:=1}" "${PCV_FULL:=}" "${PCV_SHORT:=}" "${PCV_LOCAL:=}"
 : "${PCV_IP0:=10.77.0.1}" "${PCV_IP1:=10.77.0.2}"
 export PCV_DEV
 
@@ -95,6 +96,9 @@ node_argv() {
 			-e "PCV_SLOW=$PCV_SLOW" "$node" -- "$@")
 	fi
 }
+
+# pick SHORT ELSE
+pick() { [ -n "$PCV_SHORT" ] && echo "$1" || echo "$2"; }
 
 node_exec() {
 	local argv
@@ -226,7 +230,7 @@ verbs_count() {
 	node_sh "$1" '
 		cd /sys/class/infiniband/'"$PCV_DEV"'/ports/1/hw_counters || exit 1
 		sum=0
-		for f in tx_send tx_write tx_read tx_atomic tx_ud rx_requests rx_ud \
+		for f in tx_fast tx_send tx_write tx_read tx_atomic tx_ud rx_requests rx_ud \
 			sent_pkts rcvd_pkts; do
 			[ ! -e $f ] || { read -r v <$f && sum=$((sum + v)); }
 		done

@@ -3,13 +3,15 @@
 #
 # What the cases of the NTB driver share. They bring up a lab of their own with
 # no modules in it, since they load the driver and Linux's NTB clients
-# themselves; PCV_LAB_NAME only says which kernel (plain or debug) to use.
-# PCV_MODULES names a directory with modules that were built elsewhere.
+# themselves; PCV_LAB_NAME only says which kernel (plain or debug) to use, and
+# PCV_LAB_BACKEND which kind of nodes. PCV_MODULES names a directory with modules
+# that were built elsewhere.
 
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 ntb_nodes=2
+ntb_up=()	# more for `lab up`
 ntb_debug=
 ntb_modules=
 
@@ -32,7 +34,7 @@ ntb_begin() {
 	else
 		ntb_modules=$("$top/lab/modules" $ntb_debug) || die "the modules do not build"
 	fi
-	"$lab" up --name "$PCV_LAB_NAME" -n "$ntb_nodes" --no-modules $ntb_debug >&2 ||
+	"$lab" up --name "$PCV_LAB_NAME" -n "$ntb_nodes" --no-modules $ntb_debug "${ntb_up[@]}" >&2 ||
 		die "the lab did not come up"
 	case_own_lab=1
 }
@@ -60,13 +62,17 @@ ntb_each() {
 	done
 }
 
-ntb_load() {
-	# shellcheck disable=SC2016 # for the node to expand
-	node_sh "$1" '. /run/lab/conf &&
-		insmod '"$ntb_modules"'/ntb_uml.ko node=$PCV_NODE nodes=$PCV_NODES dir=$PCV_DIR'
-}
+ntb_load() { node_exec "$1" /run/lab/load-bridge "$ntb_modules"; }
 
-ntb_unload() { node_exec "$1" rmmod ntb_uml; }
+ntb_unload() { node_exec "$1" /run/lab/load-bridge --unload; }
+
+# The NTB device that leads to node number $1.
+ntb_device() {
+	case ${PCV_LAB_BACKEND:-uml} in
+	uml) echo "0000:01:0$1.0" ;;
+	qemu) echo "0000:00:1$1.0" ;;
+	esac
+}
 
 # client_load CLIENT [PARAMETER…], client_unload CLIENT: on all nodes
 client_load() {
@@ -79,7 +85,7 @@ client_load() {
 client_load_on() {
 	local node=$1 client=$2
 	shift 2
-	node_sh "$node" "insmod /lib/modules/\$(uname -r)/$client.ko $*"
+	node_exec "$node" modprobe "$client" "$@"
 }
 
 client_unload() {
@@ -100,19 +106,6 @@ tool_link() {
 # The process that keeps a node and the node's kernel, as the lab wrote them down.
 lab_state() { echo "${XDG_RUNTIME_DIR:-/tmp}/pcieverbs-$(id -u)/$PCV_LAB_NAME"; }
 
-# node_kill NODE: as if its power had failed. How to start it again is kept.
-node_kill() {
-	local host kernel _
-	read -r host _ kernel _ <"$(lab_state)/$1.pid" || return 1
-	cp "/proc/$host/cmdline" "$tmp/$1.start" || return 1
-	kill -KILL "$kernel"
-}
-
-node_boot() {
-	local argv
-	wait_until 10 test -e "$(lab_state)/$1.end" || return 1
-	rm "$(lab_state)/$1.end"
-	mapfile -d '' -t argv <"$tmp/$1.start"
-	"${argv[@]}" || return 1
-	wait_until 20 node_exec "$1" true
-}
+# node_kill NODE: as if its power had failed.
+node_kill() { "$lab" --name "$PCV_LAB_NAME" kill "$1"; }
+node_boot() { "$lab" --name "$PCV_LAB_NAME" start "$1"; }

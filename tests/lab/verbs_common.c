@@ -283,7 +283,8 @@ void vc_to_rtr(struct vc_end *e)
 		.dest_qp_num = e->peer.qpn,
 		.rq_psn = e->peer.psn,
 		.max_dest_rd_atomic = e->o.reads,
-		.min_rnr_timer = 12,
+		.min_rnr_timer = e->o.rnr_timer < 0 ? 0 :
+				 e->o.rnr_timer ? e->o.rnr_timer : 12,
 		.ah_attr = {
 			.is_global = 1,
 			.port_num = 1,
@@ -313,7 +314,7 @@ void vc_to_rts(struct vc_end *e)
 	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_RTS,
 		.sq_psn = e->me.psn,
-		.timeout = 14,
+		.timeout = e->o.timeout ? e->o.timeout : 14,
 		.retry_cnt = 7,
 		.rnr_retry = e->o.rnr_retry,
 		.max_rd_atomic = e->o.reads,
@@ -540,7 +541,8 @@ int vc_main(int argc, char **argv, const struct vc_test *tests,
 	const char *host = NULL, *port = "19000";
 	int i, fds[2], status = 0;
 	struct vc vc = { 0 };
-	bool server = false;
+	bool server = false, first = false;
+	int join = -1;
 	pid_t child = 0;
 
 	for (i = 1; i < argc && !strncmp(argv[i], "--", 2); i++) {
@@ -552,11 +554,16 @@ int vc_main(int argc, char **argv, const struct vc_test *tests,
 			host = argv[++i];
 		else if (!strcmp(argv[i], "--port") && i + 1 < argc)
 			port = argv[++i];
+		else if (!strcmp(argv[i], "--join") && i + 1 < argc)
+			join = atoi(argv[++i]);
+		else if (!strcmp(argv[i], "--first"))
+			first = true;
 		else
 			break;
 	}
-	if (vc.local + server + !!host != 1) {
-		fprintf(stderr, "usage: %s --local | --server | --client HOST [--port N] [TEST]\n",
+	if (vc.local + server + !!host + !!(join >= 0) != 1) {
+		fprintf(stderr,
+			"usage: %s --local | --server | --client HOST [--port N] | --join FD [--first] [TEST]\n",
 			argv[0]);
 		return 2;
 	}
@@ -568,6 +575,9 @@ int vc_main(int argc, char **argv, const struct vc_test *tests,
 		vc.a = child;
 		vc.fd = fds[!child];
 		close(fds[!!child]);
+	} else if (join >= 0) {
+		vc.a = first;
+		vc.fd = join;
 	} else {
 		vc.a = host;
 		vc.fd = server ? tcp_server(port) : tcp_client(host, port);

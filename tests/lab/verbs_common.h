@@ -52,6 +52,8 @@ struct vc_opts {
 	int mr_access;			/* all */
 	int qp_access;			/* all */
 	int rnr_retry;			/* 7; -1: 0 */
+	int rnr_timer;			/* 12: 640 us; -1: 0, which is 655 ms */
+	int timeout;			/* 14: 67 ms */
 	int reads;			/* 4, as far as the device goes */
 	bool events;			/* a completion channel */
 	struct ibv_cq *cq;		/* shared; else one each way */
@@ -78,7 +80,8 @@ struct vc_test {
 };
 
 /* The program: options --local | --server | --client HOST, --port N, names of
- * tests. Returns main's status.
+ * tests. Returns main's status. --join FD: the other side is reached there
+ * already; --first: this is side A.
  */
 int vc_main(int argc, char **argv, const struct vc_test *tests,
 	    void (*after_each)(struct vc *vc), void (*setup)(struct vc *vc),

@@ -58,7 +58,9 @@ static void bringup(void)
 	AT(pcv_hello, mac, 40, 6);
 	AT(pcv_hello, aperture_bytes, 48, 8);
 	AT(pcv_hello, ring, 56, 32);
-	AT(pcv_hello, name, 88, 64);
+	AT(pcv_hello, direct_base, 88, 8);
+	AT(pcv_hello, direct_bytes, 96, 8);
+	AT(pcv_hello, name, 104, 64);
 	AT(pcv_hello, ready, 188, 4);
 
 	SIZE(pcv_ctl, 128);
@@ -81,9 +83,11 @@ static void channel(void)
 	SIZE(pcv_net_hdr, 8);
 
 	SIZE(pcv_rc_hdr, 40);
-	AT(pcv_rc_hdr, dst_qpn, 0, 4);
-	AT(pcv_rc_hdr, src_qpn, 4, 4);
+	AT(pcv_rc_hdr, dst, 0, 4);
+	AT(pcv_rc_hdr, src, 4, 4);
 	AT(pcv_rc_hdr, ssn, 8, 4);
+	CHECK_EQ(PCV_SSN_FIRST(0x3000000), 0);
+	CHECK_EQ(PCV_SSN_FIRST(0x3000002), 0x3c6ef362u);
 	AT(pcv_rc_hdr, op, 12, 1);
 	AT(pcv_rc_hdr, flags, 13, 1);
 	AT(pcv_rc_hdr, status, 14, 2);
@@ -109,7 +113,8 @@ static void channel(void)
 
 	CHECK(sizeof(struct pcv_rc_hdr) <= PCV_MSG_HDR_MAX);
 	CHECK(sizeof(struct pcv_ud_hdr) <= PCV_MSG_HDR_MAX);
-	CHECK_EQ(PCV_MSG_BYE, 1);
+	CHECK(sizeof(struct pcv_fast_hdr) <= PCV_MSG_HDR_MAX);
+	CHECK_EQ(PCV_MSG_FAST, 1);
 	CHECK_EQ(PCV_MSG_NET, 2);
 	CHECK_EQ(PCV_MSG_RC, 3);
 	CHECK_EQ(PCV_MSG_UD, 4);
@@ -120,9 +125,59 @@ static void channel(void)
 	CHECK_EQ(PCV_RC_ATOMIC_DATA, 21);
 }
 
+static void fast(void)
+{
+	CHECK_EQ(PCV_FAST_BYTES, 65536);
+	CHECK_EQ(PCV_FAST_CTL_OFFSET, 0);
+	CHECK_EQ(PCV_FAST_RING_OFFSET, 4096);
+	CHECK_EQ(PCV_FAST_LINES, 256);
+	CHECK_EQ(PCV_FAST_DATA_OFFSET, 20480);
+	CHECK_EQ(PCV_FAST_DATA_BYTES, 45056);
+	CHECK_EQ(PCV_FAST_LINE_DATA, 48);
+
+	SIZE(pcv_fast_ctl, 64);
+	AT(pcv_fast_ctl, credit, 0, 4);
+	AT(pcv_fast_ctl, limit, 4, 4);
+	AT(pcv_fast_ctl, call, 8, 4);
+
+	SIZE(pcv_fast_head, 8);
+	AT(pcv_fast_head, imm, 0, 4);
+	AT(pcv_fast_head, order, 4, 2);
+	AT(pcv_fast_head, reserved, 6, 2);
+	SIZE(pcv_fast_chunk, 16);
+	AT(pcv_fast_chunk, offset, 0, 4);
+	AT(pcv_fast_chunk, bytes, 4, 4);
+	AT(pcv_fast_chunk, message_bytes, 8, 4);
+	AT(pcv_fast_chunk, reserved, 12, 4);
+	CHECK_EQ(PCV_FAST_SEND, 1);
+	CHECK_EQ(PCV_FAST_IMM, 1);
+	CHECK_EQ(PCV_FAST_SOLICITED, 2);
+	CHECK_EQ(PCV_FAST_FIRST, 4);
+	CHECK_EQ(PCV_FAST_LAST, 8);
+	CHECK_EQ(PCV_FAST_CHUNK, 16);
+
+	SIZE(pcv_fast_hdr, 32);
+	AT(pcv_fast_hdr, op, 0, 1);
+	AT(pcv_fast_hdr, flags, 1, 1);
+	AT(pcv_fast_hdr, slot, 2, 2);
+	AT(pcv_fast_hdr, dst_qpn, 4, 4);
+	AT(pcv_fast_hdr, src_qpn, 8, 4);
+	AT(pcv_fast_hdr, psn, 12, 4);
+	AT(pcv_fast_hdr, token, 16, 4);
+	AT(pcv_fast_hdr, rkey, 20, 4);
+	AT(pcv_fast_hdr, echo, 20, 4);
+	AT(pcv_fast_hdr, va, 24, 8);
+	CHECK_EQ(PCV_FAST_OFFER, 1);
+	CHECK_EQ(PCV_FAST_UNMAPPED, 10);
+	CHECK_EQ(PCV_DIRECT_PIECE, 2097152);
+	CHECK_EQ(PCV_DIRECT_UNITS, 512);
+	/* The list of a piece's addresses travels as one message. */
+	CHECK(PCV_DIRECT_UNITS * 8 <= PCV_SEG_MAX);
+}
+
 static void abi(void)
 {
-	CHECK_EQ(PCV_ABI_VERSION, 1);
+	CHECK_EQ(PCV_ABI_VERSION, 2);
 
 	AT(pcv_cq_shared, armed, 0, 4);
 	AT(pcv_cq_shared, summary, 64, 8);
@@ -143,6 +198,7 @@ static void abi(void)
 	AT(pcv_swqe, compare_add, 32, 8);
 	AT(pcv_swqe, swap, 40, 8);
 	AT(pcv_swqe, ah, 32, 4);
+	AT(pcv_swqe, fast, 48, 4);
 	SIZE(pcv_scqe, 8);
 	SIZE(pcv_rwqe, PCV_RWQE_BYTES);
 
@@ -156,18 +212,39 @@ static void abi(void)
 	AT(pcv_rx_placed, wc_flags, 21, 1);
 	AT(pcv_rx_placed, pkey_index, 22, 2);
 	AT(pcv_rx_placed, sl, 24, 1);
+	AT(pcv_rx_placed, fast, 28, 4);
+	SIZE(pcv_rx_data, 8);
+	AT(pcv_rx_data, imm, 0, 4);
+	AT(pcv_rx_data, fast, 4, 4);
 	CHECK(sizeof(struct pcv_rx_placed) <= PCV_LINE_PAYLOAD);
 
 	/* Each writer's words lie on lines of their own. */
-	SIZE(pcv_qp_shared, 320);
+	SIZE(pcv_qp_shared, 384);
 	AT(pcv_qp_shared, sq_tail, 0, 4);
 	AT(pcv_qp_shared, rq_tail, 64, 4);
 	AT(pcv_qp_shared, ring_head, 128, 4);
 	AT(pcv_qp_shared, kick, 192, 4);
 	AT(pcv_qp_shared, sq_done, 256, 4);
 	AT(pcv_qp_shared, state, 260, 4);
+	AT(pcv_qp_shared, fast, 264, 4);
+	AT(pcv_qp_shared, fast_rx_seq, 268, 4);
+	AT(pcv_qp_shared, fast_tx_seq, 272, 4);
+	AT(pcv_qp_shared, fast_taken, 320, 4);
+	AT(pcv_qp_shared, fast_sent, 324, 4);
+	AT(pcv_qp_shared, wake, 328, 4);
+	AT(pcv_qp_shared, wake_solicited, 332, 4);
+	AT(pcv_qp_shared, events, 336, 4);
+	SIZE(pcv_direct_slot, 64);
+	AT(pcv_direct_slot, va, 0, 8);
+	AT(pcv_direct_slot, rkey, 8, 4);
+	AT(pcv_direct_slot, ask, 12, 4);
+	AT(pcv_direct_slot, told, 16, 4);
+	AT(pcv_direct_slot, valid, 20, 4);
+	AT(pcv_direct_slot, from, 24, 4);
+	AT(pcv_direct_slot, to, 28, 4);
 	SIZE(pcv_srq_shared, 128);
 	AT(pcv_srq_shared, tail, 0, 4);
+	AT(pcv_srq_shared, kick, 4, 4);
 	AT(pcv_srq_shared, head, 64, 4);
 
 	/* Responses are made of 8-byte units, but for the one behind a 4-byte header. */
@@ -182,7 +259,7 @@ static void abi(void)
 static void bytes(void)
 {
 	static const unsigned char expect[32] = {
-		0x50, 0x43, 0x56, 0x30, 1, 0, 0, 0,
+		0x50, 0x43, 0x56, 0x30, 3, 0, 0, 0,
 		0x08, 0x07, 0x06, 0x05, 0x04, 0x03, 0x02, 0x01,
 		0xdd, 0xcc, 0xbb, 0xaa, 0, 0, 0, 0,
 		0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11,
@@ -209,6 +286,7 @@ static const struct pcv_case cases[] = {
 	{ "line", line },
 	{ "bringup", bringup },
 	{ "channel", channel },
+	{ "fast", fast },
 	{ "abi", abi },
 	{ "bytes", bytes },
 };

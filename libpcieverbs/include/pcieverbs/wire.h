@@ -13,7 +13,7 @@
 #include <pcieverbs/line.h>
 
 #define PCV_WIRE_MAGIC		0x30564350u	/* "PCV0" */
-#define PCV_WIRE_VERSION	1
+#define PCV_WIRE_VERSION	3
 
 /* --- bring-up: scratchpads ------------------------------------------- */
 
@@ -71,6 +71,9 @@ struct pcv_ring_desc {
  * @mac: address of the writer's network interface
  * @aperture_bytes: size of the aperture that the writer opened to the receiver
  * @ring: where in that aperture the receiver has to write, one per channel
+ * @direct_base: device address of the first byte that the writer's direct
+ *	window shows of its memory
+ * @direct_bytes: how much it shows, 0: there is no direct window
  * @name: node name for messages, NUL terminated
  * @ready: equal to @generation, written last
  */
@@ -87,8 +90,10 @@ struct pcv_hello {
 	__u8 reserved0[2];
 	__le64 aperture_bytes;
 	struct pcv_ring_desc ring[PCV_VC_COUNT];
+	__le64 direct_base;
+	__le64 direct_bytes;
 	__u8 name[64];
-	__u8 reserved1[36];
+	__u8 reserved1[20];
 	__le32 ready;
 };
 
@@ -149,7 +154,7 @@ struct pcv_msg {
 
 enum pcv_msg_type {
 	PCV_MSG_NONE,
-	PCV_MSG_BYE,		/* the sender leaves in good order */
+	PCV_MSG_FAST,		/* struct pcv_fast_hdr (+ data): either VC */
 	PCV_MSG_NET,		/* struct pcv_net_hdr + Ethernet frame */
 	PCV_MSG_RC,		/* struct pcv_rc_hdr + data: request, VC REQUEST */
 	PCV_MSG_UD,		/* struct pcv_ud_hdr + data: VC REQUEST */
@@ -201,9 +206,11 @@ enum pcv_rc_flag {
 
 /**
  * struct pcv_rc_hdr - one segment of a reliable connected operation
- * @dst_qpn: queue pair at the receiver of this message
- * @src_qpn: queue pair at its sender
- * @ssn: number of the work request in the requester's send queue, from 0
+ * @dst: bits 0..23: queue pair at the receiver of this message; bits 24..31:
+ *	bits 0..7 of the number of messages that went before this one through
+ *	the fast ring (requests that take a receive)
+ * @src: bits 0..23: queue pair at its sender; bits 24..31: bits 8..15 of that number
+ * @ssn: number of the work request; PCV_SSN_FIRST() for the first of a connection
  * @skip: requests: how many numbers right before @ssn belong to work requests
  *	that stay with the requester and are never sent
  * @op: enum pcv_rc_op
@@ -217,8 +224,8 @@ enum pcv_rc_flag {
  * @seg_offset: where in the operation this segment starts
  */
 struct pcv_rc_hdr {
-	__le32 dst_qpn;
-	__le32 src_qpn;
+	__le32 dst;
+	__le32 src;
 	__le32 ssn;
 	__u8 op;
 	__u8 flags;
@@ -234,6 +241,152 @@ struct pcv_rc_hdr {
 };
 
 _Static_assert(sizeof(struct pcv_rc_hdr) == 40, "an 8-byte SEND is one line");
+
+/*
+ * Where a requester that sends from this PSN on begins to count. Neighbouring
+ * PSNs lie far apart: numbers of one connection are not in the way of another's.
+ */
+#define PCV_PSN_MASK		0xffffffu
+#define PCV_SSN_FIRST(psn)	(((psn) & PCV_PSN_MASK) * 0x9e3779b1u)
+
+#define PCV_QPN_MASK		0xffffffu
+
+/* --- fast rings ------------------------------------------------------------ */
+
+/*
+ * What a queue pair gives to the process at the other end, in its own node's
+ * aperture: one block, written by that process alone and read by the queue
+ * pair's process. Units of the page size of either node.
+ */
+#define PCV_FAST_BYTES		65536u
+#define PCV_FAST_CTL_OFFSET	0u
+#define PCV_FAST_RING_OFFSET	4096u
+#define PCV_FAST_LINES		256u
+#define PCV_FAST_DATA_OFFSET	(PCV_FAST_RING_OFFSET + PCV_FAST_LINES * PCV_LINE_BYTES)
+#define PCV_FAST_DATA_BYTES	(PCV_FAST_BYTES - PCV_FAST_DATA_OFFSET)
+
+/**
+ * struct pcv_fast_ctl - what the consumer of a fast ring tells its producer
+ * @credit: lines consumed, counted from connection, modulo 2^32
+ * @limit: 0: nothing is known; else 1 + the largest message that every receive
+ *	which the consumer has posted so far could hold (at most 2^32 - 1)
+ * @call: 0: the consumer does not sleep; else it is to be woken, once for each
+ *	value, behind the next message: by any message if bit 0 is 0, by a
+ *	solicited one if it is 1
+ *
+ * At PCV_FAST_CTL_OFFSET of the producer's own block: so it is read at home.
+ */
+struct pcv_fast_ctl {
+	__le32 credit;
+	__le32 limit;
+	__le32 call;
+	__le32 reserved[13];
+};
+
+_Static_assert(sizeof(struct pcv_fast_ctl) == 64, "fast ctl layout");
+
+enum pcv_fast_type {
+	PCV_FAST_SEND = 1,	/* struct pcv_fast_head, then payload or struct pcv_fast_chunk */
+};
+
+/* Flags of the head line of a fast message. */
+enum pcv_fast_flag {
+	PCV_FAST_IMM = 1,
+	PCV_FAST_SOLICITED = 2,	/* with LAST */
+	PCV_FAST_FIRST = 4,	/* also: what was begun before and not ended is void */
+	PCV_FAST_LAST = 8,
+	PCV_FAST_CHUNK = 16,	/* payload lies in the data area */
+};
+
+/**
+ * struct pcv_fast_head - in front of every fast message
+ * @imm: immediate data, bytes as the user gave them (PCV_FAST_IMM)
+ * @order: bits 0..15 of the number of messages that went before this one
+ *	through the kernels (those that take a receive)
+ * @reserved: zero
+ */
+struct pcv_fast_head {
+	__le32 imm;
+	__le16 order;
+	__le16 reserved;
+};
+
+/**
+ * struct pcv_fast_chunk - payload in the data area
+ * @offset: from the start of the data area, multiple of 64
+ * @bytes: of this chunk
+ * @message_bytes: of the whole message
+ * @reserved: zero
+ */
+struct pcv_fast_chunk {
+	__le32 offset;
+	__le32 bytes;
+	__le32 message_bytes;
+	__le32 reserved;
+};
+
+#define PCV_FAST_LINE_DATA	(PCV_LINE_PAYLOAD - 8u)	/* payload in a message of one line */
+
+/* Pieces in which remote memory is mapped, and the units of a list of addresses. */
+#define PCV_DIRECT_PIECE_SHIFT	21
+#define PCV_DIRECT_PIECE	(1u << PCV_DIRECT_PIECE_SHIFT)
+#define PCV_DIRECT_UNIT_SHIFT	12
+#define PCV_DIRECT_UNITS	(PCV_DIRECT_PIECE >> PCV_DIRECT_UNIT_SHIFT)
+#define PCV_DIRECT_NONE		(~(__u64)0)
+
+enum pcv_fast_op {
+	PCV_FAST_OFFER = 1,	/* here is a block */
+	PCV_FAST_REVOKE,	/* the block is withdrawn: let go of it */
+	PCV_FAST_REVOKED,	/* nobody here can write to it any more */
+	PCV_FAST_WAKE,		/* the consumer asked to be woken */
+	PCV_FAST_EVENTS,	/* the consumer will want to be woken: look at call */
+	PCV_FAST_EVENTS_ON,	/* from now on it is looked at */
+	PCV_FAST_ASK,		/* where does the region @rkey lie around @va? */
+	PCV_FAST_TELL,		/* payload: __le64[PCV_DIRECT_UNITS], device addresses */
+	PCV_FAST_UNMAP,		/* the region @rkey goes: let go of it */
+	PCV_FAST_UNMAPPED,
+};
+
+enum pcv_fast_hdr_flag {
+	PCV_FAST_HDR_EXPECT = 1,	/* OFFER: @psn is what its sender expects */
+	PCV_FAST_HDR_SOLICITED = 2,	/* WAKE */
+	PCV_FAST_HDR_ECHO = 4,		/* OFFER: @echo counts */
+};
+
+/**
+ * struct pcv_fast_hdr - kernels agree about fast rings and direct memory
+ * @op: enum pcv_fast_op
+ * @flags: enum pcv_fast_hdr_flag
+ * @slot: ASK, TELL: where the requester will put it
+ * @dst_qpn: queue pair at the receiver of this message
+ * @src_qpn: queue pair at its sender
+ * @psn: OFFER: the sender's first PSN to send; EXPECT: the first that it expects.
+ *	The receiver knows the same number: another one is of a former connection
+ * @token: OFFER: number of the first line in the ring, and the name of the
+ *	block; REVOKE, REVOKED: the token of the offer; EVENTS, EVENTS_ON: that of
+ *	the block of the side that is to look at call; ASK, TELL, UNMAP, UNMAPPED:
+ *	told back
+ * @rkey: ASK, TELL, UNMAP, UNMAPPED
+ * @echo: OFFER: the receiver's token, if the sender has had an offer of it
+ * @va: OFFER: offset of the block in the sender's aperture; ASK, TELL: a
+ *	multiple of PCV_DIRECT_PIECE
+ */
+struct pcv_fast_hdr {
+	__u8 op;
+	__u8 flags;
+	__le16 slot;
+	__le32 dst_qpn;
+	__le32 src_qpn;
+	__le32 psn;
+	__le32 token;
+	union {
+		__le32 rkey;
+		__le32 echo;
+	};
+	__le64 va;
+};
+
+_Static_assert(sizeof(struct pcv_fast_hdr) == 32, "fast header layout");
 
 /**
  * struct pcv_ud_hdr - a datagram

@@ -22,7 +22,7 @@
 
 #include <linux/types.h>
 
-#define PCV_ABI_VERSION		1
+#define PCV_ABI_VERSION		2
 
 #define PCV_MAX_SGE		32
 #define PCV_MAX_INLINE		512
@@ -98,6 +98,8 @@ struct pcv_sge {
  * @remote_qpn: datagrams
  * @remote_qkey: datagrams
  * @pkey_index: datagrams
+ * @fast: messages that the process has sent before this one through the fast
+ *	ring, modulo 2^32
  */
 struct pcv_swqe {
 	__aligned_u64 wr_id;
@@ -120,7 +122,9 @@ struct pcv_swqe {
 			__u32 pkey_index;
 		};
 	};
-	__aligned_u64 reserved[2];
+	__u32 fast;
+	__u32 reserved0;
+	__aligned_u64 reserved1;
 	/* struct pcv_sge sge[] or inline data */
 };
 
@@ -150,14 +154,25 @@ struct pcv_rwqe {
 #define PCV_RX_SEQ_BASE		1
 
 enum pcv_rx_type {
-	PCV_RX_DATA = 1,	/* the message itself: copy it into the next receive */
+	PCV_RX_DATA = 1,	/* struct pcv_rx_data, then the message for the next receive */
 	PCV_RX_PLACED,		/* struct pcv_rx_placed: a receive is complete */
 };
 
 /* Flags of a PCV_RX_DATA head line. */
 enum pcv_rx_flag {
-	PCV_RX_IMM = 1,		/* the message starts with 8 bytes: imm, 0 */
+	PCV_RX_IMM = 1,
 	PCV_RX_SOLICITED = 2,
+};
+
+/**
+ * struct pcv_rx_data - in front of the message in a PCV_RX_DATA line
+ * @imm: the four bytes of immediate data as sent (PCV_RX_IMM)
+ * @fast: messages that come before this one and lie in the fast ring, counted
+ *	from the beginning, modulo 2^32
+ */
+struct pcv_rx_data {
+	__le32 imm;
+	__le32 fast;
 };
 
 enum pcv_rx_opcode {
@@ -186,6 +201,7 @@ enum pcv_rx_wc_flag {
  * @wc_flags: enum pcv_rx_wc_flag
  * @pkey_index: always 0
  * @sl: service level; of a datagram, the kind of its network header (8 UDP, + 2 IPv4 or 1 IPv6)
+ * @fast: as in &struct pcv_rx_data
  */
 struct pcv_rx_placed {
 	__le32 wqe;
@@ -197,7 +213,8 @@ struct pcv_rx_placed {
 	__u8 wc_flags;
 	__le16 pkey_index;
 	__u8 sl;
-	__u8 reserved[7];
+	__u8 reserved[3];
+	__le32 fast;
 };
 
 /* Work completion status; the order is that of enum ibv_wc_status and ib_wc_status. */
@@ -227,6 +244,15 @@ enum pcv_qp_kick {
 	PCV_KICK_RING = 4,	/* completions wait for room: call it when the ring is empty */
 };
 
+enum pcv_qp_fast {
+	PCV_QP_FAST_RX = 1,	/* the own block is there: lines from fast_rx_seq on */
+	PCV_QP_FAST_TX = 2,	/* messages may be sent: lines from fast_tx_seq on */
+	PCV_QP_FAST_FENCE = 4,	/* a full barrier and a look at call behind each message */
+	PCV_QP_FAST_WC = 8,	/* the peer's block is mapped write-combining */
+	PCV_QP_FAST_CTL = 32,	/* the peer's block is there: credit, limit, call may be told */
+	PCV_QP_FAST_FLUSH = 16,	/* in error, and the kernel has put its last entry in the ring */
+};
+
 /**
  * struct pcv_qp_shared - at offset 0 of a queue pair's region
  * @sq_tail: process: send work requests posted
@@ -236,6 +262,24 @@ enum pcv_qp_kick {
  * @kick: kernel: enum pcv_qp_kick bits
  * @sq_done: kernel: send work requests ended
  * @state: kernel: enum ib_qp_state
+ * @fast: kernel: enum pcv_qp_fast bits; TX and CTL may vanish at any time
+ * @fast_rx_seq: kernel: number of the first line of the own fast ring
+ * @fast_tx_seq: kernel: number of the first line of the peer's
+ * @fast_claim: kernel: bits 32..63 the number of receives that it has claimed or
+ *	is about to claim, bits 0..31 how many fast messages come before the last
+ *	of them. What has begun in the fast ring in that place is void
+ * @fast_taken: process: messages that it has taken out of its fast ring and
+ *	given a receive
+ * @fast_sent: process: messages that it has sent through the peer's
+ * @wake: process: counted up to have the peer's process woken (then a call)
+ * @wake_solicited: process: the same for a solicited message
+ * @events: process: not 0: it will sleep; its peer must look at call
+ * @self: process: counted up (then a call) to have the event of its send
+ *	completion queue raised: it has completed a send itself
+ * @fast_open: process: not 0 while it copies a part of a message that is not
+ *	complete yet into a receive. It looks at fast_claim after it has set this
+ *	and before it copies; the kernel sets fast_claim, looks at this, and claims
+ *	later if it finds it set
  *
  * After moving a tail the process executes a full barrier, looks at @kick and
  * calls the kernel (an empty post_send) if its bit is set.
@@ -251,18 +295,64 @@ struct pcv_qp_shared {
 	__u32 reserved3[15];
 	__u32 sq_done;
 	__u32 state;
-	__u32 reserved4[14];
+	__u32 fast;
+	__u32 fast_rx_seq;
+	__u32 fast_tx_seq;
+	__u32 reserved4;
+	__aligned_u64 fast_claim;
+	__u32 reserved6[8];
+	__u32 fast_taken;
+	__u32 fast_sent;
+	__u32 wake;
+	__u32 wake_solicited;
+	__u32 events;
+	__u32 fast_open;
+	__u32 self;
+	__u32 reserved5[9];
+};
+
+/*
+ * Remote memory that the process may write itself: PCV_DIRECT_SLOTS places of
+ * PCV_DIRECT_PIECE bytes in a mapping of its own, one struct each.
+ */
+#define PCV_DIRECT_SLOTS	16
+
+/**
+ * struct pcv_direct_slot - one piece of remote memory
+ * @va: process: remote address where the piece begins, a multiple of its size
+ * @rkey: process
+ * @ask: process: changed, last, to ask for it anew (then a call)
+ * @told: kernel: the value of @ask that the following belong to
+ * @valid: kernel: not 0 while what lies between @from and @to may be written.
+ *	0 from the moment when it is being taken back: a process that finds 0
+ *	after its stores cannot know where they went
+ * @from: kernel: first byte in the piece
+ * @to: kernel: byte behind the last
+ */
+struct pcv_direct_slot {
+	__aligned_u64 va;
+	__u32 rkey;
+	__u32 ask;
+	__u32 told;
+	__u32 valid;
+	__u32 from;
+	__u32 to;
+	__u32 reserved[8];
 };
 
 /**
  * struct pcv_srq_shared - at offset 0 of a shared receive queue's region
  * @tail: process: receive work requests posted
+ * @kick: kernel: not 0 while somebody waits whose message found the queue empty:
+ *	a call after posting (an empty post_srq_recv) sends him on. No barrier in
+ *	front of the look: it may come too early once, then a timer makes up for it
  * @head: both: taken. Whoever takes an entry copies it first and then moves
  *	@head by compare-and-exchange; the copy counts only if that succeeded.
  */
 struct pcv_srq_shared {
 	__u32 tail;
-	__u32 reserved0[15];
+	__u32 kick;
+	__u32 reserved0[14];
 	__u32 head;
 	__u32 reserved1[15];
 };
@@ -321,6 +411,12 @@ struct pcv_create_qp_resp {
 	__u32 max_inline;
 	__u32 max_send_sge;
 	__u32 max_recv_sge;
+	/* 0 where there is none; the rest is in wire.h */
+	__u32 fast_bytes;	/* of either block */
+	__u32 direct_offset;	/* struct pcv_direct_slot[PCV_DIRECT_SLOTS] in the region */
+	__aligned_u64 fast_rx_mmap;	/* own block */
+	__aligned_u64 fast_tx_mmap;	/* the peer's */
+	__aligned_u64 direct_mmap;	/* PCV_DIRECT_SLOTS * PCV_DIRECT_PIECE bytes */
 };
 
 /* The legacy response in front of it is 4 bytes long: nothing wider than 32 bits here. */

@@ -10,8 +10,8 @@
 #include "check.h"
 #include "fake.h"
 
-#define FAKE_OBJECTS		64
-#define FAKE_FILE_BYTES		(64u << 20)
+#define FAKE_OBJECTS		1100
+#define FAKE_FILE_BYTES		(256u << 20)
 #define FAKE_PAGE		4096u
 
 struct fake_limits fake_limits;
@@ -26,6 +26,7 @@ static struct {
 	uint64_t used;
 	uint32_t next_qp_num;
 	uint32_t next_key;
+	uint64_t pair[2];		/* blocks of the next queue pair, 0: none yet */
 	struct fake_qp *qp[FAKE_OBJECTS];
 	struct fake_srq *srq[FAKE_OBJECTS];
 	struct pcv_cq_shared *cq[FAKE_OBJECTS];
@@ -268,13 +269,27 @@ int fake_rx_placed(struct fake_qp *fq, uint32_t wqe, uint32_t bytes)
 	return fake_rx_put(fq, PCV_RX_PLACED, 0, &placed, sizeof(placed));
 }
 
+int fake_rx_head_data(struct fake_qp *fq, uint8_t flags, uint32_t imm, uint32_t fast,
+		      const void *data, uint32_t len)
+{
+	struct pcv_rx_data head = { .fast = pcv_to_le32(fast) };
+	static uint8_t msg[PCV_RING_LEN_MAX];
+
+	memcpy(&head.imm, &imm, sizeof(head.imm));
+	memcpy(msg, &head, sizeof(head));
+	CHECK(len <= sizeof(msg) - sizeof(head));
+	if (len)
+		memcpy(msg + sizeof(head), data, len);
+	return fake_rx_put(fq, PCV_RX_DATA, flags, msg, (uint32_t)sizeof(head) + len);
+}
+
 int fake_rx_data(struct fake_qp *fq, const void *data, uint32_t len)
 {
 	uint32_t wqe;
 
 	if (!fq->srq)
 		fake_recv_take(fq, &wqe, NULL);
-	return fake_rx_put(fq, PCV_RX_DATA, 0, data, len);
+	return fake_rx_head_data(fq, 0, 0, 0, data, len);
 }
 
 /* --- error and reset --- */
@@ -286,6 +301,7 @@ static int fake_rx_flush(struct fake_qp *fq, uint32_t wqe)
 	memset(&placed, 0, sizeof(placed));
 	placed.wqe = pcv_to_le32(wqe);
 	placed.status = pcv_to_le32(PCV_WC_WR_FLUSH_ERR);
+	placed.fast = pcv_to_le32(fq->claimed_fast);
 	return fake_rx_put(fq, PCV_RX_PLACED, 0, &placed, sizeof(placed));
 }
 
@@ -296,10 +312,17 @@ static void fake_flush(struct fake_qp *fq)
 	fake_kick_ask(fq, PCV_KICK_SEND | PCV_KICK_RECV);
 	while (fake_send_take(fq))
 		;
+	fq->holding = false;
 	while (fq->sq_done != fq->sq_taken)
 		fake_send_end(fq, PCV_WC_WR_FLUSH_ERR, 0);
 	if (fq->has_claimed && fake_rx_flush(fq, fq->claimed) > 0)
 		fq->has_claimed = false;
+	if (PCV_LOAD(&fq->shared->fast) & PCV_QP_FAST_RX) {
+		/* PCV(qp_fast:A) pairs with qp_fast:B: what is in the ring, then this. */
+		__atomic_fetch_or(&fq->shared->fast, PCV_QP_FAST_FLUSH, __ATOMIC_SEQ_CST);
+		fake_hint(fq->recv_cq, fq->qp_num);
+		return;
+	}
 	if (fq->srq)
 		return;
 	while (fake_recv_take(fq, &wqe, NULL)) {
@@ -316,10 +339,163 @@ static void fake_reset(struct fake_qp *fq)
 	fq->sq_taken = 0;
 	fq->sq_done = 0;
 	fq->rq_next = 0;
+	fq->claims = 0;
 	fq->has_claimed = false;
+	fq->claimed_fast = 0;
+	fq->holding = false;
 	memset(fq->shared, 0, sizeof(*fq->shared));
+	if (fq->own)
+		memset(fq->own, 0, PCV_FAST_BYTES);
 	memset(fq->ring.line, 0, (fq->ring.mask + 1) * PCV_LINE_BYTES);
 	pcv_ring_tx_init(&fq->ring, fq->ring.line, fq->ring.mask + 1, PCV_RX_SEQ_BASE);
+}
+
+/* --- fast rings --- */
+
+void fake_fast_open(struct fake_qp *fq, uint32_t bits)
+{
+	PCV_STORE(&fq->shared->fast_tx_seq, fq->fast_seq);
+	/* PCV(qp_fast:A) pairs with qp_fast:B: the number, then the bit. */
+	__atomic_fetch_or(&fq->shared->fast, PCV_QP_FAST_TX | PCV_QP_FAST_CTL | bits,
+			  __ATOMIC_SEQ_CST);
+}
+
+void fake_fast_shut(struct fake_qp *fq, uint32_t bits)
+{
+	__atomic_fetch_and(&fq->shared->fast, ~bits, __ATOMIC_SEQ_CST);
+}
+
+/* Return: how many bytes, into @to. */
+static uint32_t fake_gather(const struct pcv_swqe *wqe, uint8_t *to)
+{
+	const struct pcv_sge *sge = (const void *)(wqe + 1);
+	uint32_t bytes = 0;
+	int i;
+
+	if (wqe->flags & PCV_WR_INLINE) {
+		memcpy(to, wqe + 1, wqe->inline_len);
+		return wqe->inline_len;
+	}
+	for (i = 0; i < wqe->num_sge; i++) {
+		if (sge[i].length)
+			memcpy(to + bytes, (void *)(uintptr_t)sge[i].addr, sge[i].length);
+		bytes += sge[i].length;
+	}
+	return bytes;
+}
+
+static void fake_scatter(const struct pcv_rwqe *wqe, const uint8_t *from, uint32_t bytes)
+{
+	const struct pcv_sge *sge = (const void *)(wqe + 1);
+	uint32_t n;
+	int i;
+
+	for (i = 0; bytes; i++) {
+		CHECK(i < (int)wqe->num_sge);
+		n = bytes < sge[i].length ? bytes : sge[i].length;
+		if (n)
+			memcpy((void *)(uintptr_t)sge[i].addr, from, n);
+		from += n;
+		bytes -= n;
+	}
+}
+
+/* As fast_copies() in kernel/resp.c. Return: whether the own receive may be claimed. */
+static bool fake_claim(struct fake_qp *fq, uint32_t fast)
+{
+	if (fq->srq || !(PCV_LOAD(&fq->shared->fast) & PCV_QP_FAST_RX))
+		return true;
+	PCV_STORE(&fq->shared->fast_claim, (uint64_t)(fq->claims + 1) << 32 | fast);
+	/* PCV(fast_claim:B) pairs with fast_claim:A: the claim, then whether it copies. */
+	pcv_cpu_mb();
+	if (!PCV_LOAD(&fq->shared->fast_open))
+		return true;
+	fake_kick_ask(fq, PCV_KICK_RECV);
+	return !PCV_LOAD(&fq->shared->fast_open);
+}
+
+bool fake_pass(struct fake_qp *from, struct fake_qp *to, bool placed)
+{
+	static uint8_t data[4u << 20];
+	const struct pcv_swqe *wqe;
+	struct pcv_rx_placed entry;
+	uint32_t index, bytes;
+	bool imm;
+
+	if (from->holding)
+		wqe = (void *)(from->sq + ((from->sq_taken - 1) & (from->sq_count - 1)) *
+			       from->sq_stride);
+	else
+		wqe = fake_send_take(from);
+	if (!wqe)
+		return false;
+	from->holding = true;
+	bytes = fake_gather(wqe, data);
+	imm = wqe->opcode == PCV_WR_SEND_IMM || wqe->opcode == PCV_WR_WRITE_IMM;
+	if (wqe->opcode == PCV_WR_WRITE) {
+		memcpy((void *)(uintptr_t)wqe->remote_addr, data, bytes);
+		goto end;
+	}
+	CHECK(wqe->opcode == PCV_WR_SEND || imm);
+	if (!fake_claim(to, wqe->fast))
+		return false;
+	if (!placed && bytes < 800) {
+		if (fake_rx_head_data(to, imm ? PCV_RX_IMM : 0, wqe->imm, wqe->fast, data,
+				      bytes) < 0)
+			return false;
+		to->rq_next++;
+		to->claims++;
+		goto end;
+	}
+	memset(&entry, 0, sizeof(entry));
+	if (to->srq) {
+		struct pcv_rwqe *slot;
+
+		index = PCV_LOAD(&to->srq->shared->head);
+		if (!fake_recv_take(to, &bytes, NULL))
+			return false;
+		entry.wqe = pcv_to_le32(bytes);
+		slot = (void *)(to->srq->queue + (index & (to->srq->count - 1)) * to->srq->stride);
+		bytes = fake_gather(wqe, data);
+		fake_scatter(slot, data, bytes);
+	} else {
+		/* Its own claims, and those of the fast messages before. */
+		index = to->rq_next + wqe->fast;
+		/* PCV(qp_rq_tail:B) pairs with qp_rq_tail:A: slots before their count. */
+		if ((int32_t)(pcv_cpu_load_acquire(&to->shared->rq_tail) - index) <= 0)
+			return false;
+		fake_scatter((void *)(to->rq + (index & (to->rq_count - 1)) * to->rq_stride), data,
+			     bytes);
+		entry.wqe = pcv_to_le32(index);
+		to->rq_next++;
+		to->claims++;
+	}
+	entry.byte_len = pcv_to_le32(bytes);
+	entry.fast = pcv_to_le32(wqe->fast);
+	if (imm) {
+		entry.wc_flags = PCV_RX_WC_IMM;
+		memcpy(&entry.imm, &wqe->imm, 4);
+	}
+	CHECK(fake_rx_put(to, PCV_RX_PLACED, 0, &entry, sizeof(entry)) > 0);
+end:
+	from->holding = false;
+	fake_send_end(from, PCV_WC_SUCCESS, bytes);
+	return true;
+}
+
+static void fake_direct_tell(struct fake_qp *fq)
+{
+	struct pcv_direct_slot *slot;
+
+	for (slot = fq->direct; slot < fq->direct + PCV_DIRECT_SLOTS; slot++) {
+		if (slot->ask == slot->told)
+			continue;
+		slot->from = 0;
+		slot->to = PCV_DIRECT_PIECE;
+		PCV_STORE(&slot->valid, 1);
+		/* PCV(direct_told:A) pairs with direct_told:B: what is told, then that it is. */
+		pcv_cpu_store_release(&slot->told, slot->ask);
+	}
 }
 
 static void fake_kick(uint32_t handle)
@@ -332,14 +508,23 @@ static void fake_kick(uint32_t handle)
 	__atomic_fetch_add(&fq->kicks, 1, __ATOMIC_SEQ_CST);
 	if (PCV_LOAD(&fq->shared->state) == IBV_QPS_ERR)
 		fake_flush(fq);
+	if (fq->direct && fake_limits.direct_tells)
+		fake_direct_tell(fq);
 }
 
-static void fake_kick_check(const struct ib_uverbs_post_send *core)
+static void fake_kick_check(uint64_t command, const struct ib_uverbs_post_send *core)
 {
 	CHECK_EQ(core->wr_count, 0);
 	CHECK_EQ(core->sge_count, 0);
-	CHECK_EQ(core->wqe_size, sizeof(struct ib_uverbs_send_wr));
 	CHECK(core->response);
+	if (command == IB_USER_VERBS_CMD_POST_SRQ_RECV) {
+		CHECK_EQ(core->wqe_size, sizeof(struct ib_uverbs_recv_wr));
+		CHECK(core->qp_handle < FAKE_OBJECTS && fake.srq[core->qp_handle]);
+		fake.srq[core->qp_handle]->kicks++;
+		return;
+	}
+	CHECK_EQ(command, IB_USER_VERBS_CMD_POST_SEND);
+	CHECK_EQ(core->wqe_size, sizeof(struct ib_uverbs_send_wr));
 	fake_kick(core->qp_handle);
 }
 
@@ -363,10 +548,9 @@ ssize_t __wrap_write(int fd, const void *buf, size_t bytes)
 	}
 	CHECK_EQ(bytes, sizeof(req));
 	memcpy(&req, buf, sizeof(req));
-	CHECK_EQ(req.hdr.command, IB_USER_VERBS_CMD_POST_SEND);
 	CHECK_EQ(req.hdr.in_words * 4, bytes);
 	CHECK_EQ(req.hdr.out_words * 4, sizeof(struct ib_uverbs_post_send_resp));
-	fake_kick_check(&req.core);
+	fake_kick_check(req.hdr.command, &req.core);
 	return (ssize_t)bytes;
 }
 
@@ -395,8 +579,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	CHECK_EQ(hdr->attrs[0].len, sizeof(struct ib_uverbs_post_send));
 	CHECK_EQ(hdr->attrs[1].attr_id, UVERBS_ATTR_CORE_OUT);
 	CHECK_EQ(hdr->attrs[2].attr_id, UVERBS_ATTR_WRITE_CMD);
-	CHECK_EQ(hdr->attrs[2].data, IB_USER_VERBS_CMD_POST_SEND);
-	fake_kick_check((const void *)(uintptr_t)hdr->attrs[0].data);
+	fake_kick_check(hdr->attrs[2].data, (const void *)(uintptr_t)hdr->attrs[0].data);
 	return 0;
 }
 
@@ -615,9 +798,36 @@ int ibv_cmd_create_qp(struct ibv_pd *pd, struct ibv_qp *qp, struct ibv_qp_init_a
 	drv.max_send_sge = fake_limits.max_sge;
 	drv.max_recv_sge = attr->srq ? 0 : fake_limits.max_sge;
 	bytes = drv.ring_offset + (uint64_t)drv.ring_count * PCV_LINE_BYTES;
+	if (fake_limits.fast && qp->qp_type == IBV_QPT_RC) {
+		if (fake_limits.direct) {
+			drv.direct_offset = (uint32_t)bytes;
+			bytes += PCV_DIRECT_SLOTS * sizeof(struct pcv_direct_slot);
+		}
+		if (!fake.pair[0]) {
+			fake.pair[0] = fake_region(PCV_FAST_BYTES, &mem);
+			fake.pair[1] = fake_region(PCV_FAST_BYTES, &mem);
+			drv.fast_rx_mmap = fake.pair[0];
+			drv.fast_tx_mmap = fake.pair[1];
+		} else {
+			drv.fast_rx_mmap = fake.pair[1];
+			drv.fast_tx_mmap = fake.pair[0];
+			fake.pair[0] = 0;
+		}
+		drv.fast_bytes = PCV_FAST_BYTES;
+		fq->own = fake.base + drv.fast_rx_mmap;
+		fq->peer = fake.base + drv.fast_tx_mmap;
+		fq->fast_seq = fake_limits.fast_seq;
+	}
 	drv.mmap_offset = fake_region(bytes, &mem);
 	drv.mmap_bytes = fake_region_bytes(bytes);
 
+	if (drv.direct_offset) {
+		fq->direct = (void *)((uint8_t *)mem + drv.direct_offset);
+		drv.direct_mmap = fake.used;
+		fq->direct_mem = fake.base + fake.used;
+		fake.used += (uint64_t)PCV_DIRECT_SLOTS * PCV_DIRECT_PIECE;
+		CHECK(fake.used <= FAKE_FILE_BYTES);
+	}
 	fq->shared = mem;
 	fq->sq = (uint8_t *)mem + drv.sq_offset;
 	fq->scqe = (void *)((uint8_t *)mem + drv.scqe_offset);
@@ -649,6 +859,10 @@ int ibv_cmd_modify_qp(struct ibv_qp *qp, struct ibv_qp_attr *attr, int mask,
 		fake_flush(fq);
 	if (fq->state == IBV_QPS_RESET)
 		fake_reset(fq);
+	if (fq->state == IBV_QPS_RTR && fq->own) {
+		fq->shared->fast_rx_seq = fq->fast_seq;
+		PCV_STORE(&fq->shared->fast, PCV_QP_FAST_RX);
+	}
 	PCV_STORE(&fq->shared->state, attr->qp_state);
 	return 0;
 }

@@ -20,6 +20,10 @@ struct fake_limits {
 	uint32_t max_inline;
 	uint32_t srq_count;
 	uint32_t qp_num;	/* 0: the next one */
+	bool fast;		/* it has fast rings; two in a row are a pair */
+	bool direct;		/* and direct slots */
+	bool direct_tells;	/* which a call opens, all that are asked for */
+	uint32_t fast_seq;	/* number of the first line */
 };
 
 struct fake_srq {
@@ -27,6 +31,7 @@ struct fake_srq {
 	struct pcv_srq_shared *shared;
 	uint8_t *queue;
 	uint32_t count, stride;
+	uint32_t kicks;
 };
 
 struct fake_qp {
@@ -41,10 +46,17 @@ struct fake_qp {
 	uint32_t sq_count, sq_stride, rq_count, rq_stride;
 	struct pcv_ring_tx ring;
 	uint32_t sq_taken, sq_done, rq_next;
+	uint32_t claims;		/* receives claimed for fake_pass() */
 	uint32_t claimed;		/* the receive of the message under way */
+	uint32_t claimed_fast;		/* fast messages before it */
 	bool has_claimed;
 	uint32_t kicks;
 	uint32_t flush_left;		/* receives to flush that found no room */
+	uint8_t *own, *peer;		/* blocks, NULL: none */
+	uint32_t fast_seq;
+	struct pcv_direct_slot *direct;
+	uint8_t *direct_mem;
+	bool holding;			/* a send that cannot be passed on yet */
 };
 
 /* Faults to come: how many calls of that kind fail, and with what. */
@@ -93,8 +105,21 @@ bool fake_recv_take(struct fake_qp *fq, uint32_t *wqe, struct pcv_rwqe *copy);
 int fake_rx_put(struct fake_qp *fq, uint8_t type, uint8_t flags, const void *data, uint32_t len);
 /* A placed completion with success of @wqe. */
 int fake_rx_placed(struct fake_qp *fq, uint32_t wqe, uint32_t bytes);
+/* A message that travels in the ring, with all that can be said about it. */
+int fake_rx_head_data(struct fake_qp *fq, uint8_t flags, uint32_t imm, uint32_t fast,
+		      const void *data, uint32_t len);
 /* A message that travels in the ring. */
 int fake_rx_data(struct fake_qp *fq, const void *data, uint32_t len);
+
+/* The peer's block may be written to, with more bits; no longer. */
+void fake_fast_open(struct fake_qp *fq, uint32_t bits);
+void fake_fast_shut(struct fake_qp *fq, uint32_t bits);
+/*
+ * Take the oldest send of @from to the other end: placed into a receive, or
+ * through the ring. Return: whether there was one, and a receive for it that
+ * the process at the other end does not fill at this moment.
+ */
+bool fake_pass(struct fake_qp *from, struct fake_qp *to, bool placed);
 
 /* Ask to be called, then look again; stop asking; calls so far. */
 void fake_kick_ask(struct fake_qp *fq, uint32_t bits);

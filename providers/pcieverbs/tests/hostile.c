@@ -183,7 +183,7 @@ static void test_sizes(void)
 	for (len = 0; len < 8; len++) {
 		begin(false);
 		post(1);
-		CHECK(fake_rx_put(fq, PCV_RX_DATA, PCV_RX_IMM, junk, len) > 0);
+		CHECK(fake_rx_put(fq, PCV_RX_DATA, len & 1 ? PCV_RX_IMM : 0, junk, len) > 0);
 		expect_broken(PCV_BREAK_RING_TYPE, 1);
 		end();
 	}

@@ -273,7 +273,7 @@ static void test_data(void)
 	CHECK(!setup_recv(qp, 10, sge, 1));
 	CHECK(!setup_recv(qp, 11, sge, 1));
 	CHECK(fake_rx_data(fq, msg, 61) > 0);
-	CHECK(fake_rx_put(fq, PCV_RX_DATA, 0, msg, 5) > 0);
+	CHECK(fake_rx_head_data(fq, 0, 0, 0, msg, 5) > 0);
 	setup_expect(cq, 10, IBV_WC_LOC_LEN_ERR, IBV_WC_RECV);
 	setup_expect(cq, 11, IBV_WC_WR_FLUSH_ERR, IBV_WC_RECV);
 	setup_idle(cq);
@@ -359,6 +359,42 @@ static void test_srq_data(void)
 	end();
 }
 
+/* Who posts to a shared queue calls the kernel while somebody waits there, and only then. */
+static void test_srq_kick(void)
+{
+	struct ibv_sge sge = { 0x1000, 100, 1 };
+	struct pcv_sge back = { 0x1000, 100, 1 };
+	struct pcv_rwqe wqe = { .wr_id = 0, .num_sge = 1 };
+	struct fake_srq *fs;
+
+	begin_with(IBV_QPT_RC, true);
+	fs = fake_srq(srq);
+	CHECK(!setup_srq_recv(srq, 1, &sge, 1));
+	CHECK_EQ(fs->kicks, 0);
+	PCV_STORE(&fs->shared->kick, 3);
+	CHECK(!setup_srq_recv(srq, 2, &sge, 1));
+	CHECK_EQ(fs->kicks, 1);
+	/* Nothing was posted: nothing to tell. */
+	CHECK_EQ(setup_srq_recv(srq, 3, &sge, 100), EINVAL);
+	CHECK_EQ(fs->kicks, 1);
+	CHECK(pcv_srq_give_back(pcv_srq(srq), &wqe, &back));
+	CHECK_EQ(fs->kicks, 2);
+	/* The device that is gone, or other credentials: the receive is posted all the same. */
+	fake_faults.gone = true;
+	CHECK(!setup_srq_recv(srq, 4, &sge, 1));
+	fake_faults.gone = false;
+	fake_faults.write_times = 1;
+	fake_faults.write_errno = EACCES;
+	CHECK(!setup_srq_recv(srq, 5, &sge, 1));
+	CHECK_EQ(fs->kicks, 3);
+	CHECK_EQ(fake_ioctls, 1);
+	PCV_STORE(&fs->shared->kick, 0);
+	CHECK(!setup_srq_recv(srq, 6, &sge, 1));
+	CHECK_EQ(fs->kicks, 3);
+	CHECK_EQ(fq->kicks, 0);
+	end();
+}
+
 /* Queue pairs that go away give back what they took: nothing is lost over many of them. */
 static void test_srq_recall(void)
 {
@@ -401,6 +437,7 @@ static const struct pcv_case cases[] = {
 	{ "placed", test_placed }, { "grh", test_grh }, { "limits", test_limits },
 	{ "flush", test_flush }, { "backlog", test_backlog }, { "data", test_data },
 	{ "srq", test_srq }, { "srq-data", test_srq_data }, { "srq-recall", test_srq_recall },
+	{ "srq-kick", test_srq_kick },
 	{ "destroy-fails", test_destroy_fails },
 };
 

@@ -81,7 +81,7 @@ static int kernel_place(struct kernel_qp *k)
 
 	/* Every other message of the queue pair of its own travels in the ring. */
 	if (!k->fq->srq && k->recvs & 1)
-		return fake_rx_put(k->fq, PCV_RX_DATA, 0, payload, sizeof(payload));
+		return fake_rx_head_data(k->fq, 0, 0, 0, payload, sizeof(payload));
 	return fake_rx_placed(k->fq, k->recv, 0);
 }
 

@@ -1,0 +1,943 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Direct memory. A process that writes often to the same piece of a peer's
+ * region asks for its pages (a slot in the queue pair's region, then a call).
+ * This kernel asks the peer's (ASK); that one checks what it would check for a
+ * WRITE, notes the loan, and tells device addresses (TELL). They lie in the
+ * window that shows the peer's memory; the process maps the slot's place and
+ * stores there. When the lender wants them back it says UNMAP, and waits for
+ * UNMAPPED.
+ *
+ * Who can still write to memory that was lent and is given back to its owner?
+ * Nobody, because of the following.
+ *
+ * The lender. A loan is on the list of what it was lent by before its TELL is
+ * sent, and both happen while the region is referenced and the queue pair's
+ * rq.lock held. Who takes a region or a queue pair's loans back makes first
+ * that no ASK succeeds any more (the key is gone, the state is left) and waits
+ * for those under way (references, rq.lock). So when UNMAP is sent, every loan
+ * is on the list, every TELL is in the channel, and no other will be.
+ *
+ * The borrower. UNMAP and TELL come through different channels and may overtake
+ * each other. But each ASK has a number of its own (token), its TELL counts
+ * only while the slot waits for that number, and UNMAP ends the wait of every
+ * slot that it concerns before it is answered. Now take a TELL with addresses
+ * and its ASK:
+ *   - taken before UNMAP is carried out: UNMAP finds the pages, and takes them;
+ *   - taken after: its ASK was sent before (its slot waits no more: refused),
+ *     or after UNMAP was carried out; then it came to the lender after the
+ *     lender had sent UNMAP, who told no addresses.
+ * A TELL is carried out in a work item under the same mutex as UNMAP, so
+ * nothing is half done; the soft interrupt only puts it into the slot that
+ * waits, under a lock that UNMAP takes to end the wait.
+ *
+ * The stores. "Taken" is: @valid is 0, then the page table entries are gone on
+ * every CPU (which drains the stores that went through them), then a word is
+ * read back through the window, which pushes them in front of it. Then UNMAPPED
+ * leaves. A process that finds @valid set after its stores knows that they went
+ * through: @valid becomes set again only when it asks anew, and the entries
+ * that lead nowhere are taken away before that, too.
+ *
+ * Who does not answer is kept out: its window is shut, and its link starts anew
+ * because its other stores get lost from then on. Where a bridge cannot keep
+ * anybody out (UML) the memory is never used again. A peer that is down has
+ * been kept out before anybody here hears of it, and it is shown this node's
+ * memory again only when it has shown a new generation and with it that its
+ * processes have let go of everything.
+ *
+ * Locks, outermost first; they come behind qp->modify and pcv_peer_lock:
+ *
+ *   direct_mutex    list of queue pairs
+ *   d->mutex        what a queue pair has borrowed
+ *   the map's, for pcv_map_zap(): mmap_lock of processes among them
+ *   map lock        place->pfn
+ *
+ * and behind qp->rq.lock, in none of each other:
+ *
+ *   d->lock         what places wait for, and the words of the slots: interrupts off
+ *   loan_lock       everything that was lent: bottom halves off
+ *   unmap_lock      UNMAPs to be carried out: bottom halves off
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/jiffies.h>
+#include <linux/list.h>
+#include <linux/slab.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "dev.h"
+#include "direct.h"
+#include "fast.h"
+
+/* How long a borrower may take, and how often it is reminded. */
+#define PCV_DIRECT_WAIT_MS	5000
+#define DIRECT_REMIND_MS	1000
+#define DIRECT_LOOK_MS		100
+
+/* A place that gets no answer may be asked for again after this. */
+#define DIRECT_ASK_MS		1000
+
+/* UNMAPs that wait to be carried out, of all peers: more are dropped, and come again. */
+#define DIRECT_UNMAPS_MAX	4096
+
+#define DIRECT_UNIT		(1u << PCV_DIRECT_UNIT_SHIFT)
+#define DIRECT_PAGES		(PCV_DIRECT_PIECE >> PAGE_SHIFT)
+#define DIRECT_PAGE_UNITS	(PAGE_SIZE >> PCV_DIRECT_UNIT_SHIFT)
+
+static_assert(sizeof(unsigned long) <= sizeof(__le64));
+
+/**
+ * struct direct_place - a slot, the kernel's side of it
+ * @va, @rkey: what it was asked for. Changed under both mutex and lock
+ * @ask: value of the process's word that was acted upon; under the mutex
+ * @when: jiffies when it was; under the mutex
+ * @token: number of the ASK, under the lock like the following
+ * @waiting: a TELL with that number counts
+ * @silent: no TELL has come for it yet
+ * @told: a TELL that has come, PCV_DIRECT_UNITS addresses, to be carried out
+ * @pfn: what the process may map, DIRECT_PAGES page frames; under the map's lock
+ */
+struct direct_place {
+	u64 va;
+	u32 rkey;
+	u32 ask;
+	unsigned long when;
+	u32 token;
+	bool waiting;
+	bool silent;
+	__le64 *told;
+	unsigned long *pfn;
+};
+
+/**
+ * struct pcv_direct - what a queue pair of a process has borrowed and lent
+ * @entry: in direct_list
+ * @slot: what the process sees
+ * @work: carries out what the process asked and what was told; holds a
+ *	reference to @qp
+ * @peer: whose pages @place has; a reference; under @mutex
+ * @token: of the last ASK
+ * @lent: loans to the process at the other end, under loan_lock
+ */
+struct pcv_direct {
+	struct pcv_qp *qp;
+	struct list_head entry;
+	struct pcv_map *map;
+	struct pcv_direct_slot *slot;
+	struct work_struct work;
+	struct mutex mutex;
+	struct pcv_peer *peer;
+	spinlock_t lock;
+	u32 token;
+	struct direct_place place[PCV_DIRECT_SLOTS];
+	struct list_head lent;
+};
+
+/**
+ * struct direct_loan - a peer's processes may be able to write
+ * @all: in loans, or in loans_due when it has been asked back
+ * @own: in the list of the region or queue pair that it was lent by
+ * @peer: to whom; a reference
+ * @token: names this loan: a queue pair may lend again after RESET
+ * @rkey: the region; 0: everything that was learnt through the queue pair
+ * @dst_qpn, @src_qpn: with @rkey 0, that queue pair
+ * @back: it was given back
+ */
+struct direct_loan {
+	struct list_head all;
+	struct list_head own;
+	struct pcv_peer *peer;
+	u32 token;
+	u32 rkey;
+	u32 dst_qpn;
+	u32 src_qpn;
+	bool back;
+};
+
+/* An UNMAP to be carried out. */
+struct direct_unmap {
+	struct list_head entry;
+	struct pcv_peer *peer;
+	struct pcv_fast_hdr hdr;
+};
+
+static struct workqueue_struct *direct_wq;
+
+static DEFINE_MUTEX(direct_mutex);
+static LIST_HEAD(direct_list);
+
+static DEFINE_SPINLOCK(loan_lock);
+static LIST_HEAD(loans);
+static LIST_HEAD(loans_due);
+static u32 loan_token;
+static DECLARE_WAIT_QUEUE_HEAD(loans_wait);
+
+static DEFINE_SPINLOCK(unmap_lock);
+static LIST_HEAD(unmaps);
+static unsigned int unmap_count;
+
+/* Regions whose memory stays out of use. */
+static LIST_HEAD(direct_lost);
+
+/* --- lending ---------------------------------------------------------------------------- */
+
+/* Note a loan; once is enough. Return: false without memory for the note. */
+static bool loan_note(struct list_head *own, struct pcv_peer *peer, u32 rkey, u32 dst_qpn,
+		      u32 src_qpn)
+{
+	struct direct_loan *loan;
+	bool noted = true;
+
+	spin_lock_bh(&loan_lock);
+	list_for_each_entry(loan, own, own)
+		if (loan->peer == peer)
+			goto out;
+	loan = kzalloc(sizeof(*loan), GFP_ATOMIC);
+	if (!loan) {
+		noted = false;
+		goto out;
+	}
+	pcv_peer_get(peer);
+	loan->peer = peer;
+	loan->token = ++loan_token;
+	loan->rkey = rkey;
+	loan->dst_qpn = dst_qpn;
+	loan->src_qpn = src_qpn;
+	list_add_tail(&loan->own, own);
+	list_add_tail(&loan->all, &loans);
+out:
+	spin_unlock_bh(&loan_lock);
+	return noted;
+}
+
+static void loan_free(struct direct_loan *loan)
+{
+	pcv_peer_put(loan->peer);
+	kfree(loan);
+}
+
+/*
+ * Device address of the unit at @va, if all of it belongs to the region: what
+ * lies beside the region in its first and last page is not lent.
+ */
+static u64 unit_address(const struct pcv_mr *mr, const struct pcv_peer *peer, u64 va)
+{
+	phys_addr_t phys;
+	u64 off;
+
+	if (va < mr->iova || mr->length < DIRECT_UNIT || va - mr->iova > mr->length - DIRECT_UNIT)
+		return PCV_DIRECT_NONE;
+	off = va - mr->iova + mr->first_offset;
+	/* An address that the user chose need not be that of the memory, modulo a unit. */
+	if (off & (DIRECT_UNIT - 1))
+		return PCV_DIRECT_NONE;
+	phys = page_to_phys(mr->page[off >> PAGE_SHIFT]) + (off & ~PAGE_MASK);
+	return pcv_peer_direct_address(peer, phys, DIRECT_UNIT);
+}
+
+static bool piece_lends(const struct pcv_mr *mr, const struct pcv_peer *peer, u64 va)
+{
+	u32 i;
+
+	for (i = 0; i < PCV_DIRECT_UNITS; i++)
+		if (unit_address(mr, peer, va + i * DIRECT_UNIT) != PCV_DIRECT_NONE)
+			return true;
+	return false;
+}
+
+/* rq.lock held. */
+static void send_tell(struct pcv_qp *qp, struct pcv_peer *peer, const struct pcv_fast_hdr *ask,
+		      const struct pcv_mr *mr)
+{
+	struct pcv_tx *tx = &qp->rq.tx;
+	struct pcv_fast_hdr hdr = *ask;
+	u64 va = pcv_le64(ask->va);
+	__le64 addr[32];
+	u64 unit;
+	u32 i;
+
+	hdr.op = PCV_FAST_TELL;
+	hdr.flags = 0;
+	hdr.dst_qpn = ask->src_qpn;
+	hdr.src_qpn = ask->dst_qpn;
+	/* Without room: the process asks again, some time. */
+	if (pcv_peer_tx_begin(peer, tx, PCV_VC_RESPONSE, PCV_MSG_FAST, &hdr,
+			      PCV_DIRECT_UNITS * sizeof(addr[0])))
+		return;
+	for (i = 0; i < PCV_DIRECT_UNITS; i++) {
+		unit = mr ? unit_address(mr, peer, va + i * DIRECT_UNIT) : PCV_DIRECT_NONE;
+		addr[i % ARRAY_SIZE(addr)] = pcv_to_le64(unit);
+		if ((i + 1) % ARRAY_SIZE(addr) == 0)
+			pcv_peer_tx_copy(tx, addr, sizeof(addr));
+	}
+	pcv_peer_tx_end(tx);
+	if (mr)
+		pcv_stat_inc(PCV_STAT_DIRECT_TELLS);
+}
+
+void pcv_direct_ask(struct pcv_qp *qp, struct pcv_peer *peer, const struct pcv_fast_hdr *hdr)
+{
+	enum ib_qp_state state = READ_ONCE(qp->state);
+	u64 va = pcv_le64(hdr->va);
+	struct pcv_mr *mr = NULL;
+
+	lockdep_assert_held(&qp->rq.lock);
+	if (qp->direct && !(va & (PCV_DIRECT_PIECE - 1)) &&
+	    (state == IB_QPS_RTR || state == IB_QPS_RTS || state == IB_QPS_SQD) &&
+	    (qp->attr.qp_access_flags & IB_ACCESS_REMOTE_WRITE))
+		mr = pcv_mr_find(qp, pcv_le32(hdr->rkey), IB_ACCESS_REMOTE_WRITE);
+	if (!mr || mr->kind != PCV_MR_USER || !piece_lends(mr, peer, va))
+		send_tell(qp, peer, hdr, NULL);
+	else if (loan_note(&mr->lent, peer, mr->key, 0, 0) &&
+		 loan_note(&qp->direct->lent, peer, 0, qp->dst_qpn, qp->ib.qp_num))
+		send_tell(qp, peer, hdr, mr);
+	/* Behind the TELL: who takes the region back waits for this. */
+	pcv_mr_put(mr);
+}
+
+/* --- taking back ------------------------------------------------------------------------- */
+
+static bool loan_is_back(const struct direct_loan *loan)
+{
+	/* Who is down was kept out before. */
+	return READ_ONCE(loan->back) || !pcv_peer_is_up(loan->peer);
+}
+
+/* Nobody else changes the list of what has been asked back. */
+static bool loans_back(const struct list_head *own)
+{
+	const struct direct_loan *loan;
+
+	list_for_each_entry(loan, own, own)
+		if (!loan_is_back(loan))
+			return false;
+	return true;
+}
+
+static void send_unmaps(const struct list_head *own)
+{
+	const struct direct_loan *loan;
+	struct pcv_fast_hdr hdr;
+
+	list_for_each_entry(loan, own, own) {
+		if (loan_is_back(loan))
+			continue;
+		memset(&hdr, 0, sizeof(hdr));
+		hdr.op = PCV_FAST_UNMAP;
+		hdr.token = pcv_to_le32(loan->token);
+		hdr.rkey = pcv_to_le32(loan->rkey);
+		hdr.dst_qpn = pcv_to_le32(loan->dst_qpn);
+		hdr.src_qpn = pcv_to_le32(loan->src_qpn);
+		/* What is not sent for lack of memory is sent with the next reminder. */
+		pcv_ctl_send(loan->peer, PCV_VC_REQUEST, &hdr);
+	}
+}
+
+/* Ask all loans of a list back, and wait. Return: false: some have not come. */
+static bool loans_return(struct list_head *own)
+{
+	struct direct_loan *loan;
+	unsigned int ms;
+
+	spin_lock_bh(&loan_lock);
+	list_for_each_entry(loan, own, own)
+		list_move_tail(&loan->all, &loans_due);
+	spin_unlock_bh(&loan_lock);
+
+	for (ms = 0; ms < PCV_DIRECT_WAIT_MS && !loans_back(own); ms += DIRECT_LOOK_MS) {
+		if (ms % DIRECT_REMIND_MS == 0)
+			send_unmaps(own);
+		wait_event_timeout(loans_wait, loans_back(own), msecs_to_jiffies(DIRECT_LOOK_MS));
+	}
+	return loans_back(own);
+}
+
+static void loans_free(struct list_head *own)
+{
+	struct direct_loan *loan, *next;
+	LIST_HEAD(dead);
+
+	spin_lock_bh(&loan_lock);
+	list_for_each_entry(loan, own, own)
+		list_del(&loan->all);
+	list_splice_init(own, &dead);
+	spin_unlock_bh(&loan_lock);
+	list_for_each_entry_safe(loan, next, &dead, own)
+		loan_free(loan);
+}
+
+bool pcv_direct_return(struct pcv_mr *mr)
+{
+	struct direct_loan *loan;
+	bool safe = true;
+
+	if (!loans_return(&mr->lent)) {
+		list_for_each_entry(loan, &mr->lent, own) {
+			if (loan_is_back(loan))
+				continue;
+			pcv_stat_inc(PCV_STAT_DIRECT_FENCES);
+			pr_warn_ratelimited("%s does not let go of a memory region: shut out\n",
+					    pcv_peer_name(loan->peer));
+			safe &= pcv_peer_fence_direct(loan->peer);
+		}
+	}
+	loans_free(&mr->lent);
+	if (safe)
+		return true;
+	pr_warn("a peer that cannot be shut out may write to %llu KiB: not used again\n",
+		mr->length >> 10);
+	/* Where it can be found; and nobody else needs the list any more. */
+	spin_lock_bh(&loan_lock);
+	list_add_tail(&mr->lent, &direct_lost);
+	spin_unlock_bh(&loan_lock);
+	return false;
+}
+
+void pcv_direct_unmapped(struct pcv_verbs *dev, struct pcv_peer *peer,
+			 const struct pcv_fast_hdr *hdr)
+{
+	u32 token = pcv_le32(hdr->token);
+	struct direct_loan *loan;
+
+	spin_lock_bh(&loan_lock);
+	list_for_each_entry(loan, &loans_due, all)
+		if (loan->peer == peer && loan->token == token)
+			WRITE_ONCE(loan->back, true);
+	spin_unlock_bh(&loan_lock);
+	wake_up_all(&loans_wait);
+}
+
+/* --- borrowing ------------------------------------------------------------------------------ */
+
+static unsigned long direct_pfn(void *arg, unsigned long page)
+{
+	struct pcv_direct *d = arg;
+	const struct direct_place *place = &d->place[page / DIRECT_PAGES];
+
+	return place->pfn ? place->pfn[page % DIRECT_PAGES] : 0;
+}
+
+/* The process's stores do not count any more, and no TELL does. */
+static void place_stop(struct pcv_direct *d, int i)
+{
+	struct direct_place *place = &d->place[i];
+
+	lockdep_assert_held(&d->lock);
+	place->waiting = false;
+	WRITE_ONCE(d->slot[i].valid, 0);
+}
+
+/* Take a place's pages away, and what leads nowhere. Return: one of the page frames, or 0. */
+static unsigned long place_clear(struct pcv_direct *d, int i)
+{
+	struct direct_place *place = &d->place[i];
+	unsigned long *pfn, some = 0;
+	unsigned long flags;
+	__le64 *told;
+	u32 page;
+
+	lockdep_assert_held(&d->mutex);
+	spin_lock_irqsave(&d->lock, flags);
+	place_stop(d, i);
+	told = place->told;
+	place->told = NULL;
+	spin_unlock_irqrestore(&d->lock, flags);
+	kfree(told);
+
+	pcv_map_lock(d->map);
+	pfn = place->pfn;
+	place->pfn = NULL;
+	pcv_map_unlock(d->map);
+	/*
+	 * PCV(direct_valid:A) pairs with direct_valid:B
+	 * valid is 0 before a store can miss: who finds it set afterwards has
+	 * stored to what he thinks.
+	 */
+	pcv_cpu_mb();
+	pcv_map_zap(d->map, (unsigned long)i * DIRECT_PAGES, DIRECT_PAGES);
+	for (page = 0; pfn && page < DIRECT_PAGES && !some; page++)
+		some = pfn[page];
+	kfree(pfn);
+	return some;
+}
+
+/* What was stored through the window has arrived when this returns. */
+static void direct_flush(const struct pcv_peer *peer, unsigned long pfn)
+{
+	u32 *window;
+
+	if (!pfn || !pcv_peer_is_up(peer))
+		return;
+	window = pcv_window_map(PFN_PHYS(pfn), PAGE_SIZE);
+	if (IS_ERR(window))
+		return;
+	/* PCV(direct_flush:A): the mapping is gone on every CPU before the read that pushes. */
+	pcv_out_mb();
+	PCV_LOAD(window);
+	pcv_window_unmap(window);
+}
+
+/* Forget the peer. */
+static void direct_clear(struct pcv_direct *d)
+{
+	unsigned long some, pfn = 0;
+	int i;
+
+	lockdep_assert_held(&d->mutex);
+	for (i = 0; i < PCV_DIRECT_SLOTS && d->peer; i++) {
+		some = place_clear(d, i);
+		pfn = pfn ?: some;
+	}
+	if (d->peer) {
+		direct_flush(d->peer, pfn);
+		pcv_peer_put(d->peer);
+		d->peer = NULL;
+	}
+}
+
+/* Tell the process that there is nothing. */
+static void place_none(struct pcv_direct *d, int i)
+{
+	struct pcv_direct_slot *slot = &d->slot[i];
+
+	WRITE_ONCE(slot->from, 0);
+	WRITE_ONCE(slot->to, 0);
+	/* PCV(direct_told:A) pairs with direct_told:B: the answer, then whose it is. */
+	pcv_cpu_store_release(&slot->told, d->place[i].ask);
+}
+
+/* The process asks. */
+static void place_ask(struct pcv_direct *d, int i, u32 ask)
+{
+	struct pcv_direct_slot *slot = &d->slot[i];
+	struct direct_place *place = &d->place[i];
+	struct pcv_fast_hdr hdr = {
+		.op = PCV_FAST_ASK,
+		.slot = pcv_to_le16(i),
+		.dst_qpn = pcv_to_le32(d->qp->dst_qpn),
+		.src_qpn = pcv_to_le32(d->qp->ib.qp_num),
+	};
+	u64 va = READ_ONCE(slot->va);
+	u32 rkey = READ_ONCE(slot->rkey);
+	unsigned long flags;
+	bool send;
+
+	place_clear(d, i);
+	WRITE_ONCE(place->ask, ask);
+	spin_lock_irqsave(&d->lock, flags);
+	send = ask && !(va & (PCV_DIRECT_PIECE - 1)) &&
+	       !(place->silent &&
+		 time_before(jiffies, place->when + msecs_to_jiffies(DIRECT_ASK_MS)));
+	if (send) {
+		place->va = va;
+		place->rkey = rkey;
+		place->token = ++d->token;
+		place->waiting = true;
+		place->silent = true;
+		place->when = jiffies;
+	}
+	hdr.token = pcv_to_le32(place->token);
+	spin_unlock_irqrestore(&d->lock, flags);
+	if (!send) {
+		place_none(d, i);
+		return;
+	}
+	hdr.rkey = pcv_to_le32(rkey);
+	hdr.va = pcv_to_le64(va);
+	if (!pcv_ctl_send(d->peer, PCV_VC_REQUEST, &hdr))
+		pcv_stat_inc(PCV_STAT_DIRECT_ASKS);
+}
+
+/*
+ * Page frames for a list of device addresses, in its place: a page frame is no
+ * longer than an address, and stands for at least one.
+ */
+static unsigned long *told_pfns(const struct pcv_direct *d, __le64 *told)
+{
+	unsigned long *pfn = (unsigned long *)told;
+	u32 page, i;
+	u64 addr;
+
+	for (page = 0; page < DIRECT_PAGES; page++) {
+		addr = pcv_le64(told[page * DIRECT_PAGE_UNITS]);
+		for (i = 1; i < DIRECT_PAGE_UNITS && addr != PCV_DIRECT_NONE; i++)
+			if (pcv_le64(told[page * DIRECT_PAGE_UNITS + i]) != addr + i * DIRECT_UNIT)
+				addr = PCV_DIRECT_NONE;
+		pfn[page] = addr == PCV_DIRECT_NONE ? 0 : pcv_peer_direct_pfn(d->peer, addr);
+	}
+	return pfn;
+}
+
+/* The longest run of pages; what is beside it is dropped. Return: how many. */
+static u32 pfns_run(unsigned long *pfn, u32 *first)
+{
+	u32 page, start = 0, best = 0;
+
+	*first = 0;
+	for (page = 0; page < DIRECT_PAGES; page++) {
+		if (!pfn[page]) {
+			start = page + 1;
+		} else if (page + 1 - start > best) {
+			best = page + 1 - start;
+			*first = start;
+		}
+	}
+	for (page = 0; page < DIRECT_PAGES; page++)
+		if (page < *first || page >= *first + best)
+			pfn[page] = 0;
+	return best;
+}
+
+/* The other side has told. */
+static void place_told(struct pcv_direct *d, int i, __le64 *told)
+{
+	struct pcv_direct_slot *slot = &d->slot[i];
+	struct direct_place *place = &d->place[i];
+	unsigned long *pfn = told_pfns(d, told);
+	unsigned long flags;
+	u32 first, count;
+
+	count = pfns_run(pfn, &first);
+	if (!count) {
+		kfree(told);
+		place_none(d, i);
+		return;
+	}
+	pcv_map_lock(d->map);
+	place->pfn = pfn;
+	pcv_map_unlock(d->map);
+	WRITE_ONCE(slot->from, first << PAGE_SHIFT);
+	WRITE_ONCE(slot->to, (first + count) << PAGE_SHIFT);
+	spin_lock_irqsave(&d->lock, flags);
+	/* Whoever leaves the state takes the lock behind that, in pcv_direct_stop(). */
+	if (READ_ONCE(d->qp->state) == IB_QPS_RTS)
+		WRITE_ONCE(slot->valid, 1);
+	spin_unlock_irqrestore(&d->lock, flags);
+	/* PCV(direct_told:A) pairs with direct_told:B: the answer, then whose it is. */
+	pcv_cpu_store_release(&slot->told, place->ask);
+}
+
+/* Return: false if the queue pair has nobody to ask. */
+static bool direct_open(struct pcv_direct *d)
+{
+	struct pcv_peer *peer = NULL;
+	struct pcv_qp *qp = d->qp;
+
+	lockdep_assert_held(&d->mutex);
+	spin_lock_bh(&qp->rq.lock);
+	if (qp->peer && READ_ONCE(qp->state) == IB_QPS_RTS) {
+		peer = qp->peer;
+		pcv_peer_get(peer);
+	}
+	spin_unlock_bh(&qp->rq.lock);
+	if (d->peer && d->peer != peer)
+		direct_clear(d);
+	if (!peer)
+		return false;
+	/* Looked at under the mutex: pcv_direct_peer_down() takes it behind that. */
+	if (d->peer || !pcv_peer_is_up(peer))
+		pcv_peer_put(peer);
+	else
+		d->peer = peer;
+	return d->peer;
+}
+
+static void direct_work(struct work_struct *work)
+{
+	struct pcv_direct *d = container_of(work, struct pcv_direct, work);
+	struct direct_place *place;
+	unsigned long flags;
+	__le64 *told;
+	u32 ask;
+	int i;
+
+	mutex_lock(&d->mutex);
+	if (!direct_open(d))
+		goto out;
+	for (i = 0; i < PCV_DIRECT_SLOTS; i++) {
+		place = &d->place[i];
+		/* PCV(direct_ask:B) pairs with direct_ask:A: what is asked for, then that. */
+		ask = pcv_cpu_load_acquire(&d->slot[i].ask);
+		if (ask != place->ask) {
+			place_ask(d, i, ask);
+			continue;
+		}
+		spin_lock_irqsave(&d->lock, flags);
+		told = place->told;
+		place->told = NULL;
+		spin_unlock_irqrestore(&d->lock, flags);
+		if (told)
+			place_told(d, i, told);
+	}
+out:
+	mutex_unlock(&d->mutex);
+	pcv_qp_put(d->qp);
+}
+
+static void direct_queue(struct pcv_direct *d)
+{
+	if (refcount_inc_not_zero(&d->qp->refs) && !queue_work(direct_wq, &d->work))
+		pcv_qp_put(d->qp);
+}
+
+void pcv_direct_kick(struct pcv_qp *qp)
+{
+	struct pcv_direct *d = qp->direct;
+	int i;
+
+	if (!d || READ_ONCE(qp->state) != IB_QPS_RTS)
+		return;
+	for (i = 0; i < PCV_DIRECT_SLOTS; i++) {
+		if (READ_ONCE(d->slot[i].ask) == READ_ONCE(d->place[i].ask))
+			continue;
+		direct_queue(d);
+		return;
+	}
+}
+
+void pcv_direct_tell(struct pcv_qp *qp, struct pcv_peer *peer, const struct pcv_fast_hdr *hdr,
+		     const struct pcv_rx *rx)
+{
+	u32 i = pcv_le16(hdr->slot);
+	struct pcv_direct *d = qp->direct;
+	struct direct_place *place;
+	unsigned long flags;
+	__le64 *told;
+
+	if (!d || i >= PCV_DIRECT_SLOTS || rx->len != PCV_DIRECT_UNITS * sizeof(*told))
+		return;
+	/* Copied first: the peer can still write there. Without memory the process asks again. */
+	told = kmemdup(rx->data, rx->len, GFP_ATOMIC);
+	if (!told)
+		return;
+	place = &d->place[i];
+	spin_lock_irqsave(&d->lock, flags);
+	if (place->waiting && place->token == pcv_le32(hdr->token) &&
+	    place->rkey == pcv_le32(hdr->rkey) && place->va == pcv_le64(hdr->va)) {
+		place->waiting = false;
+		place->silent = false;
+		swap(place->told, told);
+	}
+	spin_unlock_irqrestore(&d->lock, flags);
+	/* Ours is in its place, and another one was not there. */
+	if (!told)
+		direct_queue(d);
+	kfree(told);
+}
+
+void pcv_direct_stop(struct pcv_qp *qp)
+{
+	struct pcv_direct *d = qp->direct;
+	unsigned long flags;
+	int i;
+
+	if (!d)
+		return;
+	spin_lock_irqsave(&d->lock, flags);
+	for (i = 0; i < PCV_DIRECT_SLOTS; i++)
+		place_stop(d, i);
+	spin_unlock_irqrestore(&d->lock, flags);
+}
+
+void pcv_direct_drop(struct pcv_qp *qp)
+{
+	struct pcv_direct *d = qp->direct;
+	struct direct_loan *loan;
+
+	if (!d)
+		return;
+	pcv_direct_stop(qp);
+	mutex_lock(&d->mutex);
+	direct_clear(d);
+	mutex_unlock(&d->mutex);
+
+	/* An ASK that found the state before may be under way. */
+	spin_lock_bh(&qp->rq.lock);
+	spin_unlock_bh(&qp->rq.lock);
+	if (!loans_return(&d->lent)) {
+		/* No fence from here: a peer on its way down may wait for qp->modify. */
+		list_for_each_entry(loan, &d->lent, own)
+			if (!loan_is_back(loan))
+				pcv_peer_broken(loan->peer, "does not let go of direct memory");
+	}
+	loans_free(&d->lent);
+}
+
+/* --- UNMAP -------------------------------------------------------------------------- */
+
+static void unmap_one(const struct direct_unmap *u)
+{
+	u32 rkey = pcv_le32(u->hdr.rkey);
+	u32 qpn = pcv_le32(u->hdr.dst_qpn);
+	u32 far = pcv_le32(u->hdr.src_qpn);
+	struct pcv_fast_hdr hdr = u->hdr;
+	unsigned long some, pfn = 0;
+	struct pcv_direct *d;
+	int i;
+
+	mutex_lock(&direct_mutex);
+	list_for_each_entry(d, &direct_list, entry) {
+		if (!rkey && (d->qp->ib.qp_num != qpn || READ_ONCE(d->qp->dst_qpn) != far))
+			continue;
+		mutex_lock(&d->mutex);
+		for (i = 0; i < PCV_DIRECT_SLOTS && d->peer == u->peer; i++) {
+			if (rkey && d->place[i].rkey != rkey)
+				continue;
+			some = place_clear(d, i);
+			pfn = pfn ?: some;
+		}
+		mutex_unlock(&d->mutex);
+	}
+	mutex_unlock(&direct_mutex);
+	direct_flush(u->peer, pfn);
+
+	hdr.op = PCV_FAST_UNMAPPED;
+	hdr.flags = 0;
+	hdr.dst_qpn = u->hdr.src_qpn;
+	hdr.src_qpn = u->hdr.dst_qpn;
+	/* If this gets lost the other side says UNMAP again. */
+	pcv_ctl_send(u->peer, PCV_VC_RESPONSE, &hdr);
+	pcv_stat_inc(PCV_STAT_DIRECT_UNMAPS);
+}
+
+static void unmap_work(struct work_struct *work)
+{
+	struct direct_unmap *u;
+
+	for (;;) {
+		spin_lock_bh(&unmap_lock);
+		u = list_first_entry_or_null(&unmaps, struct direct_unmap, entry);
+		if (u) {
+			list_del(&u->entry);
+			unmap_count--;
+		}
+		spin_unlock_bh(&unmap_lock);
+		if (!u)
+			return;
+		/* Nothing of a peer that is down is mapped, and nobody waits for an answer. */
+		if (pcv_peer_is_up(u->peer))
+			unmap_one(u);
+		pcv_peer_put(u->peer);
+		kfree(u);
+		cond_resched();
+	}
+}
+
+static DECLARE_WORK(direct_unmapper, unmap_work);
+
+void pcv_direct_unmap(struct pcv_verbs *dev, struct pcv_peer *peer,
+		      const struct pcv_fast_hdr *hdr)
+{
+	struct direct_unmap *u = kmalloc(sizeof(*u), GFP_ATOMIC);
+
+	/* The other side reminds us. */
+	if (!u)
+		return;
+	u->hdr = *hdr;
+	u->peer = peer;
+	spin_lock_bh(&unmap_lock);
+	if (unmap_count < DIRECT_UNMAPS_MAX) {
+		unmap_count++;
+		pcv_peer_get(peer);
+		list_add_tail(&u->entry, &unmaps);
+		u = NULL;
+	}
+	spin_unlock_bh(&unmap_lock);
+	kfree(u);
+	queue_work(direct_wq, &direct_unmapper);
+}
+
+/* --- objects ------------------------------------------------------------------------- */
+
+void pcv_direct_peer_down(struct pcv_peer *peer)
+{
+	struct direct_loan *loan, *next;
+	struct pcv_direct *d;
+	LIST_HEAD(dead);
+
+	spin_lock_bh(&loan_lock);
+	list_for_each_entry_safe(loan, next, &loans, all) {
+		if (loan->peer != peer)
+			continue;
+		list_del(&loan->own);
+		list_move(&loan->all, &dead);
+	}
+	spin_unlock_bh(&loan_lock);
+	list_for_each_entry_safe(loan, next, &dead, all)
+		loan_free(loan);
+	/* Those that are waited for end because the peer is not up. */
+	wake_up_all(&loans_wait);
+
+	mutex_lock(&direct_mutex);
+	list_for_each_entry(d, &direct_list, entry) {
+		mutex_lock(&d->mutex);
+		if (d->peer == peer)
+			direct_clear(d);
+		mutex_unlock(&d->mutex);
+	}
+	mutex_unlock(&direct_mutex);
+}
+
+int pcv_direct_create(struct pcv_qp *qp, struct ib_udata *udata, void *slots, u64 *mmap)
+{
+	struct pcv_direct *d;
+	int err;
+
+	/* Only kernels that speak of fast rings speak of direct memory. */
+	if (!qp->fast)
+		return 0;
+	d = kzalloc(sizeof(*d), GFP_KERNEL);
+	if (!d)
+		return -ENOMEM;
+	d->qp = qp;
+	d->slot = slots;
+	mutex_init(&d->mutex);
+	spin_lock_init(&d->lock);
+	INIT_LIST_HEAD(&d->lent);
+	INIT_WORK(&d->work, direct_work);
+	/* Which peer it will be is not known yet: they are all alike. */
+	d->map = pcv_map_create(udata, PCV_DIRECT_SLOTS * PCV_DIRECT_PIECE, pcv_window_wc(),
+				direct_pfn, d);
+	if (IS_ERR(d->map)) {
+		err = PTR_ERR(d->map);
+		kfree(d);
+		return err;
+	}
+	mutex_lock(&direct_mutex);
+	list_add_tail(&d->entry, &direct_list);
+	mutex_unlock(&direct_mutex);
+	*mmap = pcv_map_offset(d->map);
+	qp->direct = d;
+	return 0;
+}
+
+void pcv_direct_destroy(struct pcv_qp *qp)
+{
+	struct pcv_direct *d = qp->direct;
+
+	if (!d)
+		return;
+	mutex_lock(&direct_mutex);
+	list_del(&d->entry);
+	mutex_unlock(&direct_mutex);
+	/* A process may have asked between the last drop and its end. */
+	mutex_lock(&d->mutex);
+	direct_clear(d);
+	mutex_unlock(&d->mutex);
+	pcv_map_destroy(d->map);
+	mutex_destroy(&d->mutex);
+	qp->direct = NULL;
+	kfree(d);
+}
+
+int pcv_direct_init(void)
+{
+	direct_wq = alloc_workqueue("pcv_direct", WQ_HIGHPRI, 0);
+	return direct_wq ? 0 : -ENOMEM;
+}
+
+void pcv_direct_exit(void)
+{
+	destroy_workqueue(direct_wq);
+}

@@ -1,0 +1,27 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+#
+# What is special to the processor of a QEMU node. Sourced.
+
+# arch_use ARCH: by Debian's name; fails if it is none of those known here.
+#   $flavour   what kernels for it are called at their end
+#   $gnu       what its compiler and the like are called at their beginning; empty: the host's own
+#   $multiarch the folder of its libraries
+#   $qemu      the program that is such a machine
+#   $platform  its machine
+#   $console   the device of the first serial line
+arch_use() {
+	case $1 in
+	amd64)
+		flavour=amd64 gnu='' multiarch=x86_64-linux-gnu
+		qemu=qemu-system-x86_64 platform=q35 console=ttyS0
+		;;
+	ppc64el)
+		flavour=powerpc64le gnu=powerpc64le-linux-gnu- multiarch=powerpc64le-linux-gnu
+		# The rest is what TCG lacks of the defaults, and complains of.
+		qemu=qemu-system-ppc64 console=hvc0
+		platform=pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off
+		;;
+	*) return 1 ;;
+	esac
+}

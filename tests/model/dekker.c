@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * Store, full barrier, load of the other's word, inside the kernel: regions
+ * that are invalidated (kernel/mr.c), doorbells of a software link
+ * (kernel/ntb/shm.c, kernel/ntb/dev.c).
+ */
+#include "model.h"
+
+enum { NO_A = 1, NO_B };
+
+/* --- mr_gone ------------------------------------------------------------------------ */
+
+enum { REFS, INVALID };
+enum { USING, GONE };		/* g[] */
+
+static void region_user(void)
+{
+	BEGIN
+	OR_BITS(REFS, 1);
+	if (!M(NO_B))
+		MB();
+	LD_ACQ(R(0), INVALID);
+	if (!R(0)) {
+		STEP(S->g[USING] = 1; if (S->g[GONE]) fail("a region is used that is gone"));
+		STEP(S->g[USING] = 0);
+	}
+	MB();
+	CLEAR_BITS(REFS, 1);
+	END
+}
+
+static void region_owner(void)
+{
+	BEGIN
+	ST(INVALID, 1);
+	if (!M(NO_A))
+		MB();
+	STEP(if (op_load(REFS, "REFS")) block());
+	STEP(S->g[GONE] = 1; if (S->g[USING]) fail("a region goes that is used"));
+	END
+}
+
+static const char *region_end(void)
+{
+	return S->g[GONE] ? NULL : "a region does not go";
+}
+
+const struct model mr_gone_model = {
+	.name = "mr_gone",
+	.machines = TSO | WEAK,
+	.cpu = { region_user, region_owner },
+	.end = region_end,
+	.mutation = {
+		{ "mr_gone:A", "the barrier behind the mark", ALL },
+		{ "mr_gone:B", "the barrier behind the count", ANY_WEAK },
+	},
+};
+
+/* --- ntb_mask ------------------------------------------------------------------------ */
+
+enum { BELLS, UNMASKED };
+enum { HANDLED };		/* g[] */
+
+static void mask_ringer(void)
+{
+	BEGIN
+	OR_BITS(BELLS, 1);
+	if (!M(NO_A))
+		MB();
+	LD(R(0), UNMASKED);
+	if (R(0))
+		STEP(S->g[HANDLED] = 1);
+	END
+}
+
+static void mask_owner(void)
+{
+	BEGIN
+	ST(UNMASKED, 1);
+	if (!M(NO_B))
+		MB();
+	LD(R(0), BELLS);
+	if (R(0))
+		STEP(S->g[HANDLED] = 1);
+	END
+}
+
+static const char *mask_end(void)
+{
+	return S->g[HANDLED] ? NULL : "a doorbell is set, unmasked, and nobody comes";
+}
+
+const struct model ntb_mask_model = {
+	.name = "ntb_mask",
+	.machines = TSO | WEAK,
+	.cpu = { mask_ringer, mask_owner },
+	.end = mask_end,
+	.mutation = {
+		{ "ntb_mask:A", "the barrier behind the doorbell", ANY_WEAK },
+		{ "ntb_mask:B", "the barrier behind the mask", ALL },
+	},
+};
+
+/* --- ntb_kick and ntb_clear: work, then a bit; a bit is cleared, then work is looked for - */
+
+enum { WORK, BIT, WAKE };
+
+static void kick_worker(void)
+{
+	BEGIN
+	for (R(0) = 1; R(0) <= 2; R(0)++) {
+		ST(WORK, R(0));
+		if (!M(NO_A))
+			MB();
+		BOTH(op_tso_fence(), op_tso_drained(); R(1) = S->mem[BIT]; S->mem[BIT] = 1);
+		if (!R(1))
+			ST_REL(WAKE, 1);
+	}
+	END
+}
+
+static void kick_owner(void)
+{
+	BEGIN
+	for (;;) {
+		AWAIT(WAKE);
+		ST(BIT, 0);
+		if (!M(NO_B))
+			MB();
+		LD(R(0), WORK);
+	}
+	END
+}
+
+static const char *kick_end(void)
+{
+	return S->cpu[1].r[0] == 2 ? NULL : "work is left, and its owner sleeps";
+}
+
+const struct model ntb_kick_model = {
+	.name = "ntb_kick",
+	.machines = TSO | WEAK,
+	.cpu = { kick_worker, kick_owner },
+	.end = kick_end,
+	.mutation = {
+		{ "ntb_kick:A", "the barrier before the test", ANY_WEAK },
+		{ "ntb_kick:B", "the barrier behind the clearing", ALL },
+	},
+};
+
+static void clear_ringer(void)
+{
+	BEGIN
+	for (R(0) = 1; R(0) <= 2; R(0)++) {
+		ST(WORK, R(0));
+		if (!M(NO_B))
+			WMB();
+		OR_BITS(BIT, 1);
+		MB();
+	}
+	END
+}
+
+/* An interrupt while the bit is set. */
+static void clear_owner(void)
+{
+	BEGIN
+	for (;;) {
+		STEP(if (!S->mem[BIT]) block());
+		CLEAR_BITS(BIT, 1);
+		if (!M(NO_A))
+			MB();
+		LD(R(0), WORK);
+	}
+	END
+}
+
+const struct model ntb_clear_model = {
+	.name = "ntb_clear",
+	.machines = TSO | WEAK,
+	.cpu = { clear_ringer, clear_owner },
+	.end = kick_end,
+	.mutation = {
+		{ "ntb_clear:A", "the barrier behind the clearing", ANY_WEAK },
+		{ "ntb_clear:B", "the barrier behind the work", ANY_WEAK },
+	},
+};
