@@ -43,7 +43,7 @@ module_param(fast, bool, 0644);
 MODULE_PARM_DESC(fast, "processes may write to each other's queue pairs without their kernels (on)");
 
 #define RNR_RETRY_FOREVER	7
-#define EVENTS_WAIT_MS		200
+#define EVENTS_WAIT_MS		1000
 
 /**
  * struct pcv_fast - fast rings of a queue pair
@@ -67,7 +67,8 @@ MODULE_PARM_DESC(fast, "processes may write to each other's queue pairs without 
  * @kick: guards the rest: one call of the process at a time
  * @wake, @wake_solicited, @self: the process's words as last seen
  * @events_asked: its wish to be woken was passed on
- * @events_on: and the other end has said that it will be
+ * @events_on: and the other end has said that it will be; under @lock
+ * @events_late: nobody waits for that any more; under @lock
  * @answered: who waits for that
  */
 struct pcv_fast {
@@ -95,6 +96,7 @@ struct pcv_fast {
 	u32 self;
 	bool events_asked;
 	bool events_on;
+	bool events_late;
 	wait_queue_head_t answered;
 };
 
@@ -437,7 +439,10 @@ void pcv_fast_reset(struct pcv_qp *qp)
 	f->wake_solicited = READ_ONCE(qp->shared->wake_solicited);
 	f->self = READ_ONCE(qp->shared->self);
 	f->events_asked = false;
+	spin_lock_bh(&f->lock);
 	f->events_on = false;
+	f->events_late = false;
+	spin_unlock_bh(&f->lock);
 	mutex_unlock(&f->kick);
 }
 
@@ -531,16 +536,23 @@ void pcv_fast_kick(struct pcv_qp *qp)
 			fast_hdr(qp, &hdr, PCV_FAST_EVENTS);
 			hdr.token = pcv_to_le32(f->token);
 			pcv_ctl_send(qp->peer, PCV_VC_REQUEST, &hdr);
+		} else {
+			ask = false;
 		}
 		spin_unlock_bh(&f->lock);
 	}
 	/*
 	 * Answered at once by a kernel that is there. If it is late, its answer
-	 * raises an event for nothing.
+	 * raises an event, perhaps for nothing; one in time never does:
+	 * programs that count events lose count by such a one.
 	 */
-	if (ask)
+	if (ask) {
 		wait_event_killable_timeout(f->answered, READ_ONCE(f->events_on),
 					    msecs_to_jiffies(EVENTS_WAIT_MS));
+		spin_lock_bh(&f->lock);
+		f->events_late = !f->events_on;
+		spin_unlock_bh(&f->lock);
+	}
 	if (self)
 		pcv_cq_hint(to_cq(qp->ib.send_cq), qp->ib.qp_num, false);
 	if (wake || wake_solicited)
@@ -686,7 +698,7 @@ static void rx_events(struct pcv_qp *qp, const struct pcv_fast_hdr *hdr)
 static void rx_qp(struct pcv_qp *qp, const struct pcv_fast_hdr *hdr, const struct pcv_rx *rx,
 		  bool *answer)
 {
-	bool on = false;
+	bool late = false;
 
 	spin_lock_bh(&qp->fast->lock);
 	switch (hdr->op) {
@@ -700,7 +712,11 @@ static void rx_qp(struct pcv_qp *qp, const struct pcv_fast_hdr *hdr, const struc
 		rx_events(qp, hdr);
 		break;
 	case PCV_FAST_EVENTS_ON:
-		on = qp->fast->known && qp->fast->token == pcv_le32(hdr->token);
+		if (!qp->fast->known || qp->fast->token != pcv_le32(hdr->token))
+			break;
+		late = qp->fast->events_late;
+		qp->fast->events_late = false;
+		WRITE_ONCE(qp->fast->events_on, true);
 		break;
 	}
 	spin_unlock_bh(&qp->fast->lock);
@@ -711,11 +727,8 @@ static void rx_qp(struct pcv_qp *qp, const struct pcv_fast_hdr *hdr, const struc
 			    hdr->flags & PCV_FAST_HDR_SOLICITED);
 		break;
 	case PCV_FAST_EVENTS_ON:
-		if (!on)
-			break;
-		WRITE_ONCE(qp->fast->events_on, true);
-		/* Nobody waits any more: messages may have come before the other end looked. */
-		if (!wq_has_sleeper(&qp->fast->answered))
+		/* Messages may have come before the other end looked. */
+		if (late)
 			pcv_cq_hint(to_cq(qp->ib.recv_cq), qp->ib.qp_num, true);
 		wake_up(&qp->fast->answered);
 		break;
