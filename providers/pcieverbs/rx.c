@@ -69,6 +69,9 @@ static int pcv_rx_placed(struct pcv_qp *qp, const struct pcv_ring_msg *msg, stru
 			   status || rx.opcode == PCV_RX_OP_WRITE_IMM ? 0 : bytes, &wr_id, why);
 	if (ret < 0)
 		return ret;
+	/* Placed by the kernel behind one that went wrong here: it has not arrived. */
+	if (qp->rx_stopped && !status)
+		status = PCV_WC_WR_FLUSH_ERR;
 
 	pcv_wc_fill(wc, qp, wr_id, status, status);
 	wc->opcode = rx.opcode == PCV_RX_OP_WRITE_IMM ? IBV_WC_RECV_RDMA_WITH_IMM : IBV_WC_RECV;

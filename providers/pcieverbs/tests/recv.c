@@ -277,6 +277,17 @@ static void test_data(void)
 	setup_expect(cq, 10, IBV_WC_LOC_LEN_ERR, IBV_WC_RECV);
 	setup_expect(cq, 11, IBV_WC_WR_FLUSH_ERR, IBV_WC_RECV);
 	setup_idle(cq);
+	setup_state(qp, IBV_QPS_RESET);
+	setup_rts(qp);
+
+	/* The same behind it, where the kernel had placed one already. */
+	CHECK(!setup_recv(qp, 12, sge, 1));
+	CHECK(!setup_recv(qp, 13, sge, 1));
+	CHECK(fake_rx_data(fq, msg, 61) > 0);
+	CHECK(fake_rx_placed(fq, take(), 5) > 0);
+	setup_expect(cq, 12, IBV_WC_LOC_LEN_ERR, IBV_WC_RECV);
+	setup_expect(cq, 13, IBV_WC_WR_FLUSH_ERR, IBV_WC_RECV);
+	setup_idle(cq);
 
 	CHECK(!pcv_mr_dereg((struct verbs_mr *)mr));
 	CHECK(!pcv_mr_dereg((struct verbs_mr *)ro));
