@@ -464,7 +464,7 @@ enum pcv_qp_health {
  * @ring: the receive ring, consumed under the receive completion queue's lock
  * @ring_told: its head as last told to the kernel
  * @ring_kick: the kernel waits for room in it
- * @rx_stopped: a receive went wrong: what else arrives is dropped
+ * @rx_stopped: a receive went wrong: what else arrives is flushed
  * @link: places in the completion queues; one is used if they are the same
  * @fast_own, @fast_peer: blocks of the fast rings; empty if there are none
  * @direct: remote memory

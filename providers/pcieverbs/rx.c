@@ -164,14 +164,18 @@ static int pcv_rx_data(struct pcv_qp *qp, const struct pcv_ring_msg *msg, struct
 		*why = PCV_BREAK_RING_TYPE;
 		return -EPROTO;
 	}
-	if (qp->rx_stopped)
+	if (qp->rx_stopped && qp->srq)
 		return 0;
 	num_sge = pcv_recv_next(qp, &wqe, sge);
 	if (num_sge < 0)
 		return num_sge;
 
 	bytes = msg->len - PCV_RX_HEAD;
-	status = pcv_rx_scatter(qp, sge, (uint32_t)num_sge, PCV_RX_HEAD, bytes);
+	/* The kernel has given this receive to this message, and will not flush it. */
+	if (qp->rx_stopped)
+		status = PCV_WC_WR_FLUSH_ERR;
+	else
+		status = pcv_rx_scatter(qp, sge, (uint32_t)num_sge, PCV_RX_HEAD, bytes);
 	ret = pcv_recv_end(qp, wqe, status ? 0 : bytes, &wr_id, why);
 	if (ret < 0)
 		return ret;
@@ -179,8 +183,10 @@ static int pcv_rx_data(struct pcv_qp *qp, const struct pcv_ring_msg *msg, struct
 	pcv_wc_fill(wc, qp, wr_id, status, status);
 	wc->opcode = IBV_WC_RECV;
 	if (status) {
-		qp->rx_stopped = true;
-		pcv_qp_to_error(qp);
+		if (!qp->rx_stopped) {
+			qp->rx_stopped = true;
+			pcv_qp_to_error(qp);
+		}
 		return 1;
 	}
 	wc->byte_len = bytes;
