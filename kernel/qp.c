@@ -542,6 +542,10 @@ int pcv_modify_qp(struct ib_qp *ib, struct ib_qp_attr *attr, int mask, struct ib
 		WRITE_ONCE(qp->state, IB_QPS_RESET);
 		qp_reset(qp);
 		WRITE_ONCE(qp->shared->state, IB_QPS_RESET);
+	} else if (new == IB_QPS_ERR) {
+		/* From whatever it has become by itself in the meantime. */
+		while (!qp_enter(qp, READ_ONCE(qp->state), new))
+			;
 	} else if (!qp_enter(qp, old, new)) {
 		/* It failed by itself in the meantime. */
 		err = -EINVAL;

@@ -38,7 +38,7 @@ enum op { OP_SEND, OP_WRITE, OP_READ, OP_ADD };
 enum ending { END_PLAIN = 8, END_ERR, END_CLIENT, END_SERVER, END_DEREG, ENDINGS };
 
 struct hello {
-	uint64_t seed, va;
+	uint64_t va;
 	uint32_t rkey, qpn, psn, calm;
 	union ibv_gid gid;
 };
@@ -59,6 +59,8 @@ struct round {
 	unsigned int sends_out, recvs_out; /* posted, and not come back */
 	unsigned int errors; /* of sends, other than flushed ones */
 	int ending;
+	const char *why; /* it did not end well */
+	int err; /* errno, of joining */
 	bool ud, srq, events, own_pd, over, deregged;
 	uint64_t ud_next;
 };
@@ -337,6 +339,8 @@ static int poll_some(struct round *r)
 			r->sends_out--;
 		if (wc[i].status) {
 			r->over = true;
+			if (!r->why)
+				r->why = ibv_wc_status_str(wc[i].status);
 			vc_expect(r->vc, may_happen(r, wc[i].status), "%s %u ended with %s (%u)",
 				  recv ? "receive" : "send", (unsigned int)wc[i].wr_id,
 				  ibv_wc_status_str(wc[i].status), wc[i].vendor_err);
@@ -411,22 +415,30 @@ static bool join(struct round *r)
 		},
 	};
 
-	if (ibv_modify_qp(r->qp, &attr, r->ud ? IBV_QP_STATE :
-			  IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN |
-			  IBV_QP_RQ_PSN | IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER))
+	r->err = ibv_modify_qp(r->qp, &attr, r->ud ? IBV_QP_STATE :
+			       IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN |
+			       IBV_QP_RQ_PSN | IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER);
+	if (r->err) {
+		r->why = "not RTR";
 		return false;
+	}
 	if (r->ud) {
 		r->ah = ibv_create_ah(r->pd, &attr.ah_attr);
-		if (!r->ah)
+		if (!r->ah) {
+			r->err = errno;
+			r->why = "no address handle";
 			return false;
+		}
 	}
+	r->why = "not RTS";
 	attr = (struct ibv_qp_attr){
 		.qp_state = IBV_QPS_RTS, .sq_psn = r->me.psn, .max_rd_atomic = 4,
 		.retry_cnt = 7, .rnr_retry = 7, .timeout = 14,
 	};
-	return !ibv_modify_qp(r->qp, &attr, r->ud ? IBV_QP_STATE | IBV_QP_SQ_PSN :
-			      IBV_QP_STATE | IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC |
-			      IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_TIMEOUT);
+	r->err = ibv_modify_qp(r->qp, &attr, r->ud ? IBV_QP_STATE | IBV_QP_SQ_PSN :
+			       IBV_QP_STATE | IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC |
+			       IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_TIMEOUT);
+	return !r->err;
 }
 
 static void unmake(struct round *r)
@@ -491,8 +503,10 @@ static void work(struct round *r)
 			if (r->deregged && vc_now_ms() - r->last > 500)
 				r->over = true;
 			if (none % 16 == 0 &&
-			    (partner_gone(r) || atomic_load(&r->w->storm->stop)))
+			    (partner_gone(r) || atomic_load(&r->w->storm->stop))) {
 				r->over = true;
+				r->why = "partner gone";
+			}
 		}
 		if (vc_now_ms() - r->last > STUCK_MS) {
 			vc_expect(r->vc, false, "nothing in %llu ms", STUCK_MS);
@@ -523,7 +537,8 @@ static void prepare(struct round *r)
 	uint64_t rng = r->seed;
 	unsigned int i;
 
-	r->ud = !storm_rand(&rng, 5);
+	/* The first decided about r->ud. */
+	storm_rand(&rng, 5);
 	r->messages = 1 + storm_rand(&rng, MESSAGES_MAX);
 	r->ending = storm_rand(&rng, r->me.calm || r->peer.calm ? END_CLIENT : ENDINGS);
 	memset(r->buf + AT_WORD, 0, 8);
@@ -533,9 +548,9 @@ static void prepare(struct round *r)
 			post_recv(r, i);
 }
 
-/* Sent; received, of how many; sends and receives that are out. */
+/* Of which thread; sent; received, of how many; sends and receives that are out. */
 static const char round_format[] =
-	"[%c] thread %d, %s%s%s%s%s, QP %#x to %#x, %s, end %d: %u sent, %u of %u, out %u, %u\n";
+	"[%c] %d, %s%s%s%s%s, QP %#x to %#x, %s (%s%s%s), end %d: %u sent, %u of %u, out %u, %u\n";
 
 static void print_round(const struct round *r, enum outcome outcome)
 {
@@ -543,7 +558,8 @@ static void print_round(const struct round *r, enum outcome outcome)
 	       r->vc->a ? 'A' : 'B', r->w->index, r->ud ? "UD" : "RC", r->srq ? " SRQ" : "",
 	       r->events ? " events" : "", r->own_pd ? " own PD" : "",
 	       r->deregged ? " deregistered" : "", r->me.qpn, r->peer.qpn,
-	       outcome == CLEAN ? "clean" : "broken", r->ending, r->sent, r->received,
+	       outcome == CLEAN ? "clean" : "broken", r->why ? r->why : "",
+	       r->err ? ": " : "", r->err ? strerror(r->err) : "", r->ending, r->sent, r->received,
 	       r->messages, r->sends_out, r->recvs_out);
 }
 
@@ -557,24 +573,36 @@ enum outcome storm_round(struct worker *w, bool calm, bool *both_calm)
 	};
 	unsigned int failures = w->vc.failures;
 	enum outcome outcome = BROKEN;
+	uint64_t seed = (uint64_t)storm_rand(&w->rng, 1 << 30) << 16, rng = 0;
 	char done[4] = "done", theirs[4] = "";
 
 	/* A shared queue belongs to a domain. */
 	r.own_pd &= !r.srq;
+	/* A's, and before there is a queue pair: its type depends on it. */
+	if (!storm_swap(w, &seed, &rng, sizeof(seed)))
+		goto out;
+	if (w->vc.a)
+		rng = seed;
+	r.seed = rng;
+	r.ud = !storm_rand(&rng, 5);
 	if (!make(&r))
 		goto out;
 	r.me = (struct hello){
-		.seed = (uint64_t)storm_rand(&w->rng, 1 << 30) << 16, .va = (uintptr_t)r.buf,
+		.va = (uintptr_t)r.buf,
 		.rkey = r.mr->rkey, .qpn = r.qp->qp_num, .psn = storm_rand(&w->rng, 1 << 24),
 		.calm = calm, .gid = w->vc.gid,
 	};
 	if (!storm_swap(w, &r.me, &r.peer, sizeof(r.me)))
 		goto out;
 	*both_calm = r.me.calm || r.peer.calm;
-	r.seed = w->vc.a ? r.me.seed : r.peer.seed;
 	prepare(&r);
-	if (!join(&r) || !storm_swap(w, done, theirs, 4))
+	if (!join(&r))
 		goto out;
+	r.why = NULL;
+	if (!storm_swap(w, done, theirs, 4)) {
+		r.why = "partner not joined";
+		goto out;
+	}
 	work(&r);
 	if (r.over || !storm_swap(w, done, theirs, 4))
 		goto out;
@@ -597,7 +625,7 @@ out:
 				storm_srq_post(w, slot);
 		}
 	}
-	if (w->vc.failures != failures)
+	if (w->vc.failures != failures || (outcome == BROKEN && calm))
 		print_round(&r, outcome);
 	unmake(&r);
 	return outcome;
