@@ -17,6 +17,7 @@
 #define MESSAGES	8
 #define SLOT		40960u
 #define WAIT_MS		(10000 * vc_slow())
+#define COUNTERS_MS	30		/* 10 ms and two ticks of 10 ms */
 
 /* What a test leaves to chance, the same on both sides. */
 struct reuse {
@@ -45,13 +46,18 @@ static bool fast_wanted(void)
 	return fast && !strcmp(fast, "1");
 }
 
-/* Messages that processes on this node have sent through fast rings. */
+/*
+ * Messages that processes on this node have sent through fast rings. The RDMA
+ * core keeps the counters for 10 ms and the tick that they were read in, so
+ * what was sent since would not be seen.
+ */
 static unsigned long fast_count(struct vc *vc)
 {
 	char path[200];
 	unsigned long n;
 	FILE *f;
 
+	usleep(COUNTERS_MS * 1000);
 	snprintf(path, sizeof(path), "/sys/class/infiniband/%s/ports/1/hw_counters/tx_fast",
 		 ibv_get_device_name(vc->ctx->device));
 	f = fopen(path, "r");
@@ -180,18 +186,20 @@ static void talk(struct reuse *r, const int *of, uint32_t count, bool shorts)
 static void talk_fast(struct reuse *r, const int *of)
 {
 	struct vc *vc = r->vc;
-	unsigned long before;
+	unsigned long before, now;
 	char mine, theirs;
 	uint64_t end = vc_now_ms() + WAIT_MS;
 
 	if (!fast_wanted())
 		return;
+	now = fast_count(vc);
 	do {
 		if (vc_now_ms() > end)
 			vc_die(vc, "the fast rings are not used again");
-		before = fast_count(vc);
+		before = now;
 		talk(r, of, 2, true);
-		mine = fast_count(vc) - before >= 2ul * r->n;
+		now = fast_count(vc);
+		mine = now - before >= 2ul * r->n;
 		vc_swap(vc, &mine, &theirs, 1);
 	} while (!mine || !theirs);
 }
