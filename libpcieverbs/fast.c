@@ -234,6 +234,8 @@ void pcv_fast_put_chunk(struct pcv_fast_tx *tx, __u8 flags, __u64 head,
 
 	pcv_fast_cursor_skip(&cur, skip);
 	to = tx->data + tx->data_next;
+	if (!tx->wc)
+		pcv_out_own((const char *)to, bytes);
 	while (left) {
 		n = pcv_fast_cursor_take(&cur, &from, left);
 		pcv_out_copy(to, from, n);
