@@ -1,9 +1,13 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #
-# What is special to the processor of a QEMU node. Sourced.
+# What is special to the processor of a QEMU node, and to the release of Debian that
+# its programs are of. Sourced.
 
-# arch_use ARCH: by Debian's name; fails if it is none of those known here.
+# arch_use KIND: an architecture by Debian's name; `amd64-trixie` is one with the programs of
+# another release than the host's. Fails if it is none of those known here.
+#   $arch_name the architecture
+#   $suite     the release, if it is not the host's
 #   $flavour   what kernels for it are called at their end
 #   $gnu       what its compiler and the like are called at their beginning; empty: the host's own
 #   $multiarch the folder of its libraries
@@ -11,7 +15,9 @@
 #   $platform  its machine
 #   $console   the device of the first serial line
 arch_use() {
-	case $1 in
+	arch_name=${1%%-*} suite=${1#"${1%%-*}"}
+	suite=${suite#-}
+	case $arch_name in
 	amd64)
 		flavour=amd64 gnu='' multiarch=x86_64-linux-gnu
 		qemu=qemu-system-x86_64 platform=q35 console=ttyS0
@@ -22,6 +28,10 @@ arch_use() {
 		qemu=qemu-system-ppc64 console=hvc0
 		platform=pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off
 		;;
+	*) return 1 ;;
+	esac
+	case $1 in
+	amd64 | ppc64el | amd64-trixie) ;;
 	*) return 1 ;;
 	esac
 }

@@ -4,7 +4,7 @@
 # Nodes as QEMU machines that run a distribution's kernel. Sourced by ../lab,
 # which calls the functions in the order in which they stand here.
 #
-# option:   --arch ARCH,...    processors of node0, node1, ... (amd64, ppc64el); the last one holds for the rest
+# option:   --arch KIND,...    of node0, node1, ... (amd64, ppc64el, amd64-trixie: Debian 13's programs); the last one holds for the rest
 # option:   --cpus N           processors of a node (2)
 # option:   --kernel RELEASE|SERIES|DIR  another kernel than that of Debian's linux-image-amd64 (6.12)
 # option:   --kcsan            a kernel that looks for data races
@@ -38,23 +38,27 @@ backend_option() {
 power_of_two() { [ "$1" -gt 0 ] && [ $(($1 & ($1 - 1))) -eq 0 ]; }
 
 arch_of() { echo "${archs[$(($1 < ${#archs[@]} ? $1 : ${#archs[@]} - 1))]}"; }
-accel_of() { [ "$1" = amd64 ] && echo "$accel" || echo tcg; }
+accel_of() { [ "${1%%-*}" = amd64 ] && echo "$accel" || echo tcg; }
 
-# What is built for a processor that is not the host's: $kernels, $foreign_mods, $trees.
+# What is made for nodes whose root is not the host's: $kernels, $foreign_mods, $trees.
 declare -gA kernels foreign_mods trees
 prepare_foreign() {
-	local arch=$1
-	arch_use "$arch" || die "--arch: amd64 or ppc64el, not '$arch'"
+	local kind=$1
+	arch_use "$kind" || die "--arch: amd64, ppc64el or amd64-trixie, not '$kind'"
+	trees[$kind]=$("$here/qemu/root" "$kind") || die "no root for $kind"
+	if [ -z "$gnu" ]; then
+		kernels[$kind]=$kernel foreign_mods[$kind]=$mods
+		return
+	fi
 	for program in "$qemu" "${gnu}gcc"; do
 		command -v "$program" >/dev/null ||
 			die "$program is not installed (tools/setup power installs it)"
 	done
-	make -s -C "$here" node CC="${gnu}gcc" out="$top/build/$arch/lab" >&2 ||
-		die "cannot build the lab's own programs for $arch"
-	kernels[$arch]=$("$here/qemu/kernel" --arch "$arch") || die "no kernel for $arch"
-	trees[$arch]=$("$here/qemu/root" "$arch") || die "no root for $arch"
-	foreign_mods[$arch]=$top/build/modules-qemu-$(cat "${kernels[$arch]}/release")/out
-	[ -z "$modules" ] || "$here/qemu/modules" "${kernels[$arch]}" >/dev/null || die "no modules for $arch"
+	make -s -C "$here" node CC="${gnu}gcc" out="$top/build/$kind/lab" >&2 ||
+		die "cannot build the lab's own programs for $kind"
+	kernels[$kind]=$("$here/qemu/kernel" --arch "$kind") || die "no kernel for $kind"
+	foreign_mods[$kind]=$top/build/modules-qemu-$(cat "${kernels[$kind]}/release")/out
+	[ -z "$modules" ] || "$here/qemu/modules" "${kernels[$kind]}" >/dev/null || die "no modules for $kind"
 }
 
 # What can be known, and built, before the lab exists: $kernel, $mods, $boot_limit.
@@ -88,7 +92,8 @@ backend_prepare() {
 	for arch in $(printf '%s\n' "${archs[@]:0:count}" | sort -u); do
 		[ "$link-$arch" != shm-ppc64el ] ||
 			die "--link shm: not with $arch, whose kernel's NTB core has no get_dma_dev (docs/vm.md)"
-		[ "$arch" = amd64 ] || { prepare_foreign "$arch"; boot_limit=240; }
+		[ "$arch" = amd64 ] || prepare_foreign "$arch"
+		[ "${arch%%-*}" = amd64 ] || boot_limit=240
 	done
 }
 
@@ -98,7 +103,7 @@ machine() {
 	echo -nodefaults -no-user-config -display none -no-reboot
 	echo -chardev stdio,id=console,signal=off -serial chardev:console
 	echo -kernel "${kernels[$arch]}/image"
-	case $accel-$arch in
+	case $accel-${arch%%-*} in
 	kvm-*) echo -accel kvm -cpu host -smp "$node_cpus" ;;
 	# Plain max makes the C library use rep movsb, which TCG does byte by byte.
 	tcg-amd64) echo -cpu max,-erms,-fsrm ;;
@@ -111,7 +116,7 @@ machine() {
 }
 
 # Where the lab's own programs for it are.
-bin_of() { [ "$1" = amd64 ] && echo "$bin" || echo "$top/build/$1/lab"; }
+bin_of() { [ "${1%%-*}" = amd64 ] && echo "$bin" || echo "$top/build/$1/lab"; }
 
 # initramfs FILE ARCH: the modules that lead to the root, and who loads them.
 initramfs() {
@@ -160,7 +165,7 @@ modules_tree() {
 	release=$(cat "${kernels[$1]}/release")
 	tree=${out%/out}/tree/lib/modules/$release
 	[ -e "$tree" ] || tree=${kernels[$1]}/lib/modules/$release
-	ln -s "$tree" "$dir/modules/lib/modules/$release"
+	ln -sfn "$tree" "$dir/modules/lib/modules/$release"
 }
 
 # What all nodes of the lab share.
@@ -201,7 +206,7 @@ foreign_node() {
 		binds+=",$own/$d:$top/build/$d"
 	done
 	printf 'PCV_TREE=%s\nPCV_BINDS=%s\n' "${trees[$arch]}" "$binds"
-	printf 'PCV_BIN=%s\nPCV_MODULES=%s\n' "$own/lab" "${foreign_mods[$arch]}"
+	printf 'PCV_BIN=%s\nPCV_MODULES=%s\n' "$(bin_of "$arch")" "${foreign_mods[$arch]}"
 	printf 'PCV_ROOT=%s\n' "$([ ! -d "$own/root" ] || echo "$own/root")"
 }
 
@@ -234,7 +239,7 @@ backend_boot() {
 	arch=$(arch_of "$i")
 	by=$(accel_of "$arch")
 	arch_use "$arch"
-	[ "$by-$arch" != tcg-amd64 ] || append="tsc=reliable tsc_early_khz=$("$bin/tsc" | awk '{ printf "%d", $1 * 1000 }')"
+	[ "$by-$arch_name" != tcg-amd64 ] || append="tsc=reliable tsc_early_khz=$("$bin/tsc" | awk '{ printf "%d", $1 * 1000 }')"
 	link_devices "$i"
 	# shellcheck disable=SC2046 # words, none with a blank
 	boot_node "$i" "$qemu" $(machine "$by" "$arch") -name "node$i" \
