@@ -268,8 +268,8 @@ struct pcv_srq {
 void pcv_srq_wait(struct pcv_qp *qp);
 /* It does not wait any more. */
 void pcv_srq_unwait(struct pcv_qp *qp);
-/* Is something posted? */
-bool pcv_srq_ready(const struct pcv_srq *srq);
+/* How many receives are posted? A process may make it any number. */
+u32 pcv_srq_left(const struct pcv_srq *srq);
 /* Something was posted: those who waited first go on. Any context. */
 void pcv_srq_wake(struct pcv_srq *srq);
 /* Raise the limit event if it is due: the process takes receives as well. */

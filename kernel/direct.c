@@ -897,7 +897,8 @@ int pcv_direct_create(struct pcv_qp *qp, struct ib_udata *udata, void *slots, u6
 	INIT_LIST_HEAD(&d->lent);
 	INIT_WORK(&d->work, direct_work);
 	/* Which peer it will be is not known yet: they are all alike. */
-	d->map = pcv_map_create(udata, PCV_DIRECT_SLOTS * PCV_DIRECT_PIECE, pcv_window_wc(),
+	d->map = pcv_map_create(udata, PCV_DIRECT_SLOTS * PCV_DIRECT_PIECE,
+				pcv_window_wc() ? PCV_MAP_WC : 0,
 				direct_pfn, d);
 	if (IS_ERR(d->map)) {
 		err = PTR_ERR(d->map);

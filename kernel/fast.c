@@ -269,13 +269,14 @@ int pcv_fast_create(struct pcv_qp *qp, struct ib_udata *udata, struct pcv_create
 	init_waitqueue_head(&f->answered);
 	INIT_WORK(&f->work, fast_work);
 	f->qp = qp;
-	f->rx = pcv_map_create(udata, PCV_FAST_BYTES, false, fast_rx_pfn, qp);
+	f->rx = pcv_map_create(udata, PCV_FAST_BYTES, PCV_MAP_WHOLE, fast_rx_pfn, qp);
 	if (IS_ERR(f->rx)) {
 		err = PTR_ERR(f->rx);
 		goto err_free;
 	}
 	/* Which window that will be is not known yet; they are all alike. */
-	f->tx = pcv_map_create(udata, PCV_FAST_BYTES, pcv_window_wc(), fast_tx_pfn, qp);
+	f->tx = pcv_map_create(udata, PCV_FAST_BYTES,
+			       PCV_MAP_WHOLE | (pcv_window_wc() ? PCV_MAP_WC : 0), fast_tx_pfn, qp);
 	if (IS_ERR(f->tx)) {
 		err = PTR_ERR(f->tx);
 		goto err_rx;
@@ -325,6 +326,7 @@ void pcv_fast_connect(struct pcv_qp *qp)
 	f->block = block;
 	WRITE_ONCE(f->active, true);
 	WRITE_ONCE(qp->shared->fast_rx_seq, block.token);
+	fast_clear(qp, PCV_QP_FAST_GONE);
 	fast_set(qp, PCV_QP_FAST_RX);
 	/* The other end may be in RTS already, and have offered too early. */
 	fast_offer(qp);
@@ -394,6 +396,13 @@ void pcv_fast_detach(struct pcv_qp *qp)
 	fast_close(qp);
 	fast_revoke(qp);
 
+	/*
+	 * PCV(fast_gone:A) pairs with fast_gone:B
+	 * First it is said that the block goes, then it goes: a process that is
+	 * reading it goes on in a page of zeroes.
+	 */
+	if (f->block.area)
+		fast_set(qp, PCV_QP_FAST_GONE);
 	pcv_map_lock(f->rx);
 	spin_lock_bh(&f->lock);
 	block = f->block;
@@ -428,7 +437,8 @@ void pcv_fast_reset(struct pcv_qp *qp)
 	if (!f)
 		return;
 	pcv_fast_detach(qp);
-	fast_clear(qp, ~0u);
+	/* A thread may still be reading what was there. */
+	fast_clear(qp, ~PCV_QP_FAST_GONE);
 	WRITE_ONCE(f->active, false);
 	mutex_lock(&f->kick);
 	pcv_stat_add(PCV_STAT_TX_FAST, READ_ONCE(qp->shared->fast_sent));

@@ -39,7 +39,7 @@ struct pcv_map {
 	struct completion gone;
 	struct kref ref;
 	size_t bytes;
-	bool wc;
+	unsigned int flags;
 	struct mutex zapping;
 	struct mutex lock;
 	struct list_head vmas;
@@ -67,7 +67,7 @@ static void map_release(struct kref *ref)
 	kfree(map);
 }
 
-struct pcv_map *pcv_map_create(struct ib_udata *udata, size_t bytes, bool wc,
+struct pcv_map *pcv_map_create(struct ib_udata *udata, size_t bytes, unsigned int flags,
 			       pcv_map_pfn_t pfn, void *arg)
 {
 	struct pcv_ucontext *ctx = rdma_udata_to_drv_context(udata, struct pcv_ucontext, ib);
@@ -83,7 +83,7 @@ struct pcv_map *pcv_map_create(struct ib_udata *udata, size_t bytes, bool wc,
 	mutex_init(&map->lock);
 	INIT_LIST_HEAD(&map->vmas);
 	map->bytes = bytes;
-	map->wc = wc;
+	map->flags = flags;
 	map->pfn = pfn;
 	map->arg = arg;
 	map->entry.map = true;
@@ -143,6 +143,9 @@ static vm_fault_t map_fault(struct vm_fault *vmf)
 	mutex_lock(&map->lock);
 	pfn = map->pfn ? map->pfn(map->arg, page) : 0;
 	if (!pfn) {
+		/* What is still mapped is about to be taken away anyhow. */
+		if (map->flags & PCV_MAP_WHOLE)
+			zap_vma_ptes(vma, vma->vm_start, vma->vm_end - vma->vm_start);
 		ret = fault_dummy(map, vmf);
 		goto out;
 	}
@@ -221,7 +224,7 @@ int pcv_map_mmap(struct rdma_user_mmap_entry *entry, struct vm_area_struct *vma)
 	mv = kzalloc(sizeof(*mv), GFP_KERNEL);
 	if (!mv)
 		return -ENOMEM;
-	if (map->wc)
+	if (map->flags & PCV_MAP_WC)
 		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
 	/* A child must not inherit queues: two processes would use them. */
 	pcv_vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);

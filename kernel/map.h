@@ -46,13 +46,25 @@ int pcv_mmap_entry_insert(struct ib_ucontext *ctx, struct pcv_mmap_entry *entry)
 typedef unsigned long (*pcv_map_pfn_t)(void *arg, unsigned long page);
 
 /**
+ * enum pcv_map_flag - how to map
+ * @PCV_MAP_WC: write-combining
+ * @PCV_MAP_WHOLE: all of it is there or nothing is: who touches a page that is not
+ *	there finds that the others are not, either. Data that got lost must not be
+ *	followed by the word that says that it has come
+ */
+enum pcv_map_flag {
+	PCV_MAP_WC = 1,
+	PCV_MAP_WHOLE = 2,
+};
+
+/**
  * pcv_map_create() - offer a mapping to the process of @udata
  * @bytes: multiple of PAGE_SIZE
- * @wc: map write-combining
+ * @flags: enum pcv_map_flag
  *
  * Process context. Return: the map or an ERR_PTR.
  */
-struct pcv_map *pcv_map_create(struct ib_udata *udata, size_t bytes, bool wc,
+struct pcv_map *pcv_map_create(struct ib_udata *udata, size_t bytes, unsigned int flags,
 			       pcv_map_pfn_t pfn, void *arg);
 
 /* What the process passes to mmap(). */

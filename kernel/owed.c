@@ -150,7 +150,7 @@ void pcv_resp_pump(struct pcv_qp *qp)
 		 * behind its post: what we have missed by that is here by now.
 		 */
 		if (rq->rnr_sent && qp->ib.srq && !rq->behind_fast &&
-		    pcv_srq_ready(to_srq(qp->ib.srq))) {
+		    pcv_srq_left(to_srq(qp->ib.srq))) {
 			rq->resume_due = true;
 			rq->rnr_sent = false;
 		}

@@ -538,7 +538,7 @@ static bool can_resume(struct pcv_qp *qp)
 	struct pcv_rq *rq = &qp->rq;
 
 	if (qp->ib.srq && !rq->behind_fast)
-		return pcv_srq_ready(to_srq(qp->ib.srq));
+		return pcv_srq_left(to_srq(qp->ib.srq));
 	if (qp->ib.srq)
 		return (s32)(rq->fast - READ_ONCE(qp->shared->fast_taken)) <= 0;
 	if (rq->behind_fast && READ_ONCE(qp->shared->fast_open))

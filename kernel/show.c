@@ -55,7 +55,7 @@ static void show_rq(struct seq_file *m, struct pcv_qp *qp)
 
 	spin_lock_bh(&rq->lock);
 	if (qp->ib.srq)
-		seq_puts(m, " | rq shared");
+		seq_printf(m, " | rq shared left %u", pcv_srq_left(to_srq(qp->ib.srq)));
 	else
 		seq_printf(m, " | rq posted %u next %u", READ_ONCE(qp->shared->rq_tail), rq->next);
 	seq_printf(m, " expected %u", rq->expected);

@@ -173,7 +173,7 @@ taken:
 	return 1;
 }
 
-static u32 srq_left(const struct pcv_srq *srq)
+u32 pcv_srq_left(const struct pcv_srq *srq)
 {
 	/* PCV(srq_tail:B) pairs with srq_tail:A: as in pcv_srq_claim(). */
 	u32 head = pcv_cpu_load_acquire(&srq->shared->head);
@@ -183,7 +183,7 @@ static u32 srq_left(const struct pcv_srq *srq)
 
 void pcv_srq_look(struct pcv_srq *srq)
 {
-	srq_limit(srq, srq_left(srq));
+	srq_limit(srq, pcv_srq_left(srq));
 }
 
 /* --- those who found it empty --------------------------------------------------- */
@@ -225,15 +225,10 @@ void pcv_srq_unwait(struct pcv_qp *qp)
 		pcv_qp_put(qp);
 }
 
-bool pcv_srq_ready(const struct pcv_srq *srq)
-{
-	return srq_left(srq);
-}
-
 void pcv_srq_wake(struct pcv_srq *srq)
 {
 	/* Not more than can be served: the others would only come to the end of the list. */
-	u32 room = min(srq_left(srq), srq->count);
+	u32 room = min(pcv_srq_left(srq), srq->count);
 	u32 count = READ_ONCE(srq->hungry_count);
 	struct pcv_qp *qp;
 	unsigned long irq;

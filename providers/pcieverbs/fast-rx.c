@@ -30,6 +30,21 @@ static inline void pcv_fast_rx_next(struct pcv_qp *qp, const struct pcv_fast_msg
 		pcv_fast_credit_give(qp);
 }
 
+/*
+ * Has the block been taken away, perhaps while a message was read out of it? To be
+ * asked behind the last byte and before the message counts. It has not arrived then.
+ */
+static inline bool pcv_fast_gone(const struct pcv_qp *qp)
+{
+	/*
+	 * PCV(fast_gone:B) pairs with fast_gone:A
+	 * Who has read from the page that took the place of the block has waited in
+	 * the kernel for that, and it was said before.
+	 */
+	pcv_in_rmb();
+	return PCV_LOAD(&qp->shared->fast) & PCV_QP_FAST_GONE;
+}
+
 /* The message at the head is complete, and so is the receive. */
 static inline int pcv_fast_complete(struct pcv_qp *qp, const struct pcv_fast_msg *msg,
 				    uint64_t wr_id, uint32_t status, struct ibv_wc *wc)
@@ -219,6 +234,8 @@ static int pcv_fast_part(struct pcv_qp *qp, const struct pcv_fast_msg *msg, stru
 	status = pcv_fast_scatter(qp, msg, sge, (uint32_t)num_sge);
 	if (!whole)
 		pcv_fast_copied(qp);
+	if (pcv_unlikely(pcv_fast_gone(qp)))
+		return PCV_FAST_NOTHING;
 	if (!status && !(msg->flags & PCV_FAST_LAST)) {
 		pcv_fast_rx_next(qp, msg);
 		return PCV_FAST_PROGRESS;
@@ -295,6 +312,8 @@ static inline int pcv_fast_take(struct pcv_qp *qp, struct ibv_wc *wc, enum pcv_b
 		pcv_fast_copy_line(to, rx->ring.line[rx->ring.head & PCV_FAST_LINE_MASK].payload +
 				   PCV_FAST_HEAD_BYTES, msg.bytes);
 	}
+	if (pcv_unlikely(pcv_fast_gone(qp)))
+		return PCV_FAST_NOTHING;
 	rx->ring.open = 0;
 	wr_id = slot->wr_id;
 	/*
@@ -429,6 +448,8 @@ int pcv_fast_rx_poll(struct pcv_qp *qp, int n, struct ibv_wc *wc, bool *stuck)
 		ret = PCV_FAST_NOTHING;
 		if (pcv_likely(!rx->flushing && !qp->rx_stopped))
 			ret = pcv_fast_take(qp, wc + got, &why);
+		if (pcv_unlikely(ret == -EPROTO && pcv_fast_gone(qp)))
+			ret = PCV_FAST_NOTHING;
 		if (!ret)
 			ret = pcv_fast_kernel(qp, wc + got, false, &why);
 		if (!ret)

@@ -473,6 +473,21 @@ static void idle(struct round *r)
 		ibv_ack_cq_events(cq, 1);
 }
 
+/* What the kernel knows of this node's queue pairs: what they wait for. */
+static void dump(const struct round *r)
+{
+	FILE *f = fopen("/sys/kernel/debug/pcieverbs/qps", "re");
+	char line[512];
+
+	printf("[%c] %d, QP %u to %u: no progress, %u sent, %u next, %u of %u\n",
+	       r->vc->a ? 'A' : 'B', r->w->index, r->me.qpn, r->peer.qpn, r->sent, r->next,
+	       r->received, r->messages);
+	while (f && fgets(line, sizeof(line), f))
+		printf("    %s", line);
+	if (f)
+		fclose(f);
+}
+
 /* Until all has come and gone, an error, or the other side's end. */
 static void work(struct round *r)
 {
@@ -480,6 +495,7 @@ static void work(struct round *r)
 			     r->ending == END_SERVER ? storm_rand(&r->rng, r->messages) : ~0u;
 	bool mine = r->ending == END_CLIENT ? r->vc->a : r->ending == END_SERVER ? !r->vc->a :
 		    r->ending == END_DEREG && r->seed % 2 == r->vc->a;
+	bool dumped = false;
 	unsigned int none = 0;
 
 	r->last = vc_now_ms();
@@ -507,6 +523,10 @@ static void work(struct round *r)
 				r->over = true;
 				r->why = "partner gone";
 			}
+		}
+		if (!dumped && vc_now_ms() - r->last > STUCK_MS / 2) {
+			dump(r);
+			dumped = true;
 		}
 		if (vc_now_ms() - r->last > STUCK_MS) {
 			vc_expect(r->vc, false, "nothing in %llu ms", STUCK_MS);

@@ -251,6 +251,7 @@ enum pcv_qp_fast {
 	PCV_QP_FAST_WC = 8,	/* the peer's block is mapped write-combining */
 	PCV_QP_FAST_CTL = 32,	/* the peer's block is there: credit, limit, call may be told */
 	PCV_QP_FAST_FLUSH = 16,	/* in error, and the kernel has put its last entry in the ring */
+	PCV_QP_FAST_GONE = 64,	/* the own block is taken away: what is read there is no message */
 };
 
 /**

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-/* Queue pairs with fast rings that are reset and connected again. */
+/* Queue pairs with fast rings that are reset and connected again, or that lose their block. */
 #include "side.h"
 
 static void again(struct side *s, uint32_t seq, uint64_t recvs)
@@ -97,8 +97,47 @@ static void test_reuse(void)
 	}
 }
 
+/*
+ * The own block goes while a message is read: from some byte on there are zeroes.
+ * It has not arrived, whatever of it was, and the receive comes back.
+ */
+static void test_gone(void)
+{
+	static const uint32_t sizes[] = { 8, 40, 100, 200, 3000, 20000 };
+	struct ibv_wc wc[4];
+	uint32_t i, n, shared, at;
+
+	for (i = 0; i < 6 * (sizeof(sizes) / sizeof(sizes[0])); i++) {
+		shared = i & 1;
+		begin_with(shared, 100000, 1);
+		greet_both(1000, 8, 7);
+		CHECK(!post_recv(&b, 3, 0, 100000));
+		CHECK(!post_send(&a, 5, sizes[i / 6], IBV_SEND_SIGNALED));
+		CHECK(took_fast(&a));
+		setup_expect(a.cq, 5, IBV_WC_SUCCESS, IBV_WC_SEND);
+		fake_fast_open(b.fq, PCV_QP_FAST_GONE);
+		memset(b.fq->own + PCV_FAST_DATA_OFFSET, 0, PCV_FAST_DATA_BYTES);
+		/* All lines, or what lies in front of their last words: these were read before. */
+		if (i / 2 % 3 == 1)
+			memset(b.fq->own, 0, PCV_FAST_DATA_OFFSET);
+		for (at = 0; i / 2 % 3 == 2 && at < PCV_FAST_LINES; at++)
+			memset((void *)inside(&b)->recv.ring.line[at].payload, 0,
+			       PCV_LINE_PAYLOAD);
+		setup_idle(b.cq);
+		CHECK_EQ(inside(&b)->health, PCV_QP_SOUND);
+		setup_state(b.qp, IBV_QPS_ERR);
+		n = (uint32_t)pcv_cq_poll(b.cq, 4, wc);
+		/* One of a shared queue that was not begun stays there. */
+		CHECK_EQ(n + (shared ? b.fq->srq->shared->tail - b.fq->srq->shared->head : 0), 1);
+		CHECK(!n || (wc[0].status == IBV_WC_WR_FLUSH_ERR && wc[0].wr_id == 3));
+		setup_idle(b.cq);
+		end();
+	}
+}
+
 static const struct pcv_case cases[] = {
 	{ "reuse", test_reuse },
+	{ "gone", test_gone },
 };
 
 int main(int argc, char **argv)
