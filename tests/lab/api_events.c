@@ -296,6 +296,7 @@ static void shared_receive_queue(struct vc *vc)
 	struct vc_opts o = { 0 };
 	struct ibv_wc wc;
 	struct vc_end e[3];
+	uint32_t taken = 0;
 	int i;
 
 	o.srq = ibv_create_srq(pd, &init);
@@ -321,9 +322,15 @@ static void shared_receive_queue(struct vc *vc)
 	}
 	for (i = 0; !vc->a && i < 30; i++) {
 		vc_next(vc, e[i % 3].rcq, &wc);
-		vc_expect(vc, wc.wr_id == (uint64_t)i && !wc.status,
-			  "receive %d is %d: %s", i, (int)wc.wr_id,
-			  ibv_wc_status_str(wc.status));
+		/*
+		 * Any of them, once: which queue pair takes the next one first is nobody's
+		 * promise (a kernel when a message comes, a process when it polls).
+		 */
+		if (!vc_expect(vc, !wc.status && wc.wr_id < 30 && !(taken >> wc.wr_id & 1),
+			       "message %d in receive %d: %s", i, (int)wc.wr_id,
+			       ibv_wc_status_str(wc.status)))
+			continue;
+		taken |= 1u << wc.wr_id;
 		/* All buffers are registered by e[0], whose SRQ this is. */
 		vc_check(vc, e[0].buf + wc.wr_id * 1024, 1000, i, "message");
 	}
