@@ -27,10 +27,12 @@
  * @entry: what mmap() finds; dies with the object
  * @gone: completed when @entry is no longer used
  * @ref: one for the object, one for each mapping
+ * @flags: enum pcv_map_flag
  * @lock: guards what follows
  * @vmas: struct pcv_map_vma
  * @zapping: one at a time takes pages away; outside of all other locks here
  * @pfn: NULL: nothing is there, for good
+ * @filled: something was mapped that is there, since a fault found nothing
  * @dummy: what a process gets that touches what is not there; kept until the
  *	last mapping is closed
  */
@@ -45,6 +47,7 @@ struct pcv_map {
 	struct list_head vmas;
 	pcv_map_pfn_t pfn;
 	void *arg;
+	bool filled;
 	struct page *dummy;
 };
 
@@ -143,12 +146,17 @@ static vm_fault_t map_fault(struct vm_fault *vmf)
 	mutex_lock(&map->lock);
 	pfn = map->pfn ? map->pfn(map->arg, page) : 0;
 	if (!pfn) {
-		/* What is still mapped is about to be taken away anyhow. */
-		if (map->flags & PCV_MAP_WHOLE)
+		/*
+		 * What is still mapped is about to be taken away anyhow. Once: an access
+		 * that crosses two pages needs both, whatever they are.
+		 */
+		if (map->flags & PCV_MAP_WHOLE && map->filled)
 			zap_vma_ptes(vma, vma->vm_start, vma->vm_end - vma->vm_start);
+		map->filled = false;
 		ret = fault_dummy(map, vmf);
 		goto out;
 	}
+	map->filled = true;
 	ret = vmf_insert_pfn(vma, vmf->address, pfn);
 	for (i = 0; i < FAULT_AROUND && ret == VM_FAULT_NOPAGE; i++) {
 		page = first + i;

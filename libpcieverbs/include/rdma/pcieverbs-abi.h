@@ -263,7 +263,7 @@ enum pcv_qp_fast {
  * @kick: kernel: enum pcv_qp_kick bits
  * @sq_done: kernel: send work requests ended
  * @state: kernel: enum ib_qp_state
- * @fast: kernel: enum pcv_qp_fast bits; TX and CTL may vanish at any time
+ * @fast: kernel: enum pcv_qp_fast bits; TX and CTL may vanish, GONE may come, at any time
  * @fast_rx_seq: kernel: number of the first line of the own fast ring
  * @fast_tx_seq: kernel: number of the first line of the peer's
  * @fast_claim: kernel: bits 32..63 the number of receives that it has claimed or
