@@ -65,7 +65,7 @@ MODULE_PARM_DESC(fast, "processes may write to each other's queue pairs without 
  * @due: bits for @work
  * @work: answers from process context
  * @kick: guards the rest: one call of the process at a time
- * @wake, @wake_solicited, @self: the process's words as last seen
+ * @wake, @wake_solicited, @self, @starved: the process's words as last seen
  * @events_asked: its wish to be woken was passed on
  * @events_on: and the other end has said that it will be; under @lock
  * @events_late: nobody waits for that any more; under @lock
@@ -94,6 +94,7 @@ struct pcv_fast {
 	u32 wake;
 	u32 wake_solicited;
 	u32 self;
+	u32 starved;
 	bool events_asked;
 	bool events_on;
 	bool events_late;
@@ -448,6 +449,7 @@ void pcv_fast_reset(struct pcv_qp *qp)
 	f->wake = READ_ONCE(qp->shared->wake);
 	f->wake_solicited = READ_ONCE(qp->shared->wake_solicited);
 	f->self = READ_ONCE(qp->shared->self);
+	f->starved = READ_ONCE(qp->shared->starved);
 	f->events_asked = false;
 	spin_lock_bh(&f->lock);
 	f->events_on = false;
@@ -513,12 +515,18 @@ static void fast_send_wake(struct pcv_qp *qp, bool solicited)
 	pcv_peer_put(peer);
 }
 
+/* Nothing is waited for any more that would say whether the other end looks for calls. */
+static bool events_settled(struct pcv_fast *f)
+{
+	return READ_ONCE(f->events_on) || READ_ONCE(f->events_late) || !READ_ONCE(f->live);
+}
+
 void pcv_fast_kick(struct pcv_qp *qp)
 {
 	struct pcv_fast *f = qp->fast;
 	struct pcv_fast_hdr hdr;
-	u32 any, solicited, own;
-	bool self, wake = false, wake_solicited = false, ask = false;
+	u32 any, solicited, own, fed;
+	bool self, starved, wake = false, wake_solicited = false, ask, wait;
 
 	if (!f)
 		return;
@@ -534,10 +542,13 @@ void pcv_fast_kick(struct pcv_qp *qp)
 	own = READ_ONCE(qp->shared->self);
 	self = own != f->self;
 	f->self = own;
-	if (READ_ONCE(qp->shared->events) && !f->events_asked && READ_ONCE(f->live)) {
+	fed = READ_ONCE(qp->shared->starved);
+	starved = fed != f->starved;
+	f->starved = fed;
+	wait = READ_ONCE(qp->shared->events) && READ_ONCE(f->live) && !READ_ONCE(f->events_on);
+	ask = wait && !f->events_asked;
+	if (ask)
 		f->events_asked = true;
-		ask = true;
-	}
 	mutex_unlock(&f->kick);
 
 	if (ask) {
@@ -546,25 +557,28 @@ void pcv_fast_kick(struct pcv_qp *qp)
 			fast_hdr(qp, &hdr, PCV_FAST_EVENTS);
 			hdr.token = pcv_to_le32(f->token);
 			pcv_ctl_send(qp->peer, PCV_VC_REQUEST, &hdr);
-		} else {
-			ask = false;
 		}
 		spin_unlock_bh(&f->lock);
 	}
 	/*
 	 * Answered at once by a kernel that is there. If it is late, its answer
 	 * raises an event, perhaps for nothing; one in time never does:
-	 * programs that count events lose count by such a one.
+	 * programs that count events lose count by such a one. Whoever calls
+	 * meanwhile waits as well: the thread that will sleep need not be the one
+	 * whose call was the first.
 	 */
-	if (ask) {
-		wait_event_killable_timeout(f->answered, READ_ONCE(f->events_on),
+	if (wait) {
+		wait_event_killable_timeout(f->answered, events_settled(f),
 					    msecs_to_jiffies(EVENTS_WAIT_MS));
 		spin_lock_bh(&f->lock);
-		f->events_late = !f->events_on;
+		if (f->live && !f->events_on)
+			f->events_late = true;
 		spin_unlock_bh(&f->lock);
 	}
 	if (self)
 		pcv_cq_hint(to_cq(qp->ib.send_cq), qp->ib.qp_num, false);
+	if (starved)
+		pcv_cq_hint(to_cq(qp->ib.recv_cq), qp->ib.qp_num, fed & 1);
 	if (wake || wake_solicited)
 		fast_send_wake(qp, wake_solicited);
 }

@@ -122,7 +122,28 @@ static bool behind_fast(struct pcv_qp *qp)
 	 */
 	pcv_qp_kick_set(qp, PCV_KICK_RECV);
 	rq->behind_fast = (s32)(rq->fast - READ_ONCE(qp->shared->fast_taken)) > 0;
+	/* It may sleep for solicited messages: those in front need not be, ours may. */
+	if (rq->behind_fast)
+		pcv_cq_hint(to_cq(qp->ib.recv_cq), qp->ib.qp_num, true);
 	return rq->behind_fast;
+}
+
+/*
+ * The last receive of a shared queue may be with the process, for the message that
+ * we are about to claim it for: it had begun in the fast ring and is void now. The
+ * process gives it back when it looks, but nothing says that it should.
+ */
+static void ask_back(struct pcv_qp *qp)
+{
+	if (!qp->ib.srq || !pcv_fast_active(qp))
+		return;
+	/*
+	 * PCV(fast_claim:B) pairs with fast_claim:A: the claim, then a look whether
+	 * it has one; it says that it copies, then looks for the claim.
+	 */
+	pcv_cpu_mb();
+	if (READ_ONCE(qp->shared->fast_open))
+		pcv_cq_hint(to_cq(qp->ib.recv_cq), qp->ib.qp_num, true);
 }
 
 /*
@@ -150,6 +171,8 @@ static bool claim(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, u32 ssn)
 		else
 			pcv_qp_kick_set(qp, PCV_KICK_RECV);
 		ret = pcv_recv_claim(qp, &rq->recv);
+		if (!ret)
+			ask_back(qp);
 	}
 	if (ret > 0) {
 		/* Asked for when this message came first: a call would find nothing to do. */

@@ -92,13 +92,13 @@ int pcv_cq_arm(struct ibv_cq *ibcq, int solicited_only)
 		pcv_word_change(&cq->shared->armed, PCV_CQ_DISARMED, PCV_CQ_ARMED_SOLICITED);
 	else
 		PCV_STORE(&cq->shared->armed, PCV_CQ_ARMED_ANY);
+	PCV_STORE(&cq->was_armed, 1);
 	/*
 	 * PCV(cq_armed:A) pairs with cq_armed:B
 	 * Armed first, polled afterwards: a completion that this poll misses
 	 * finds the queue armed.
 	 */
 	pcv_cpu_mb();
-	PCV_STORE(&cq->was_armed, 1);
 	if (PCV_LOAD(&cq->watch_count)) {
 		locked = pcv_lock(&cq->lock);
 		/* Who was woken by a peer has to call it again, and the hint says who it was. */

@@ -147,6 +147,11 @@ static uint32_t pcv_fast_before(struct pcv_qp *qp, const struct pcv_ring_msg *ms
 	return pcv_le32(fast);
 }
 
+static inline void pcv_fast_copies(struct pcv_qp *qp, uint32_t copies)
+{
+	PCV_STORE(&qp->shared->fast_open, copies | (qp->recv.has_recv ? PCV_OPEN_HOLDS : 0));
+}
+
 /*
  * A part of a message that is not complete yet is about to be copied. Has its
  * sender given the message to its kernel instead? Then the kernel here puts it
@@ -159,7 +164,7 @@ static bool pcv_fast_is_void(struct pcv_qp *qp)
 	uint64_t claim;
 	uint32_t claims;
 
-	PCV_STORE(&qp->shared->fast_open, 1);
+	pcv_fast_copies(qp, PCV_OPEN_COPIES);
 	/*
 	 * PCV(fast_claim:A) pairs with fast_claim:B
 	 * First it is said that we copy, then the claim is looked for; the kernel
@@ -182,8 +187,10 @@ static bool pcv_fast_is_void(struct pcv_qp *qp)
 static void pcv_fast_void(struct pcv_qp *qp)
 {
 	qp->recv.ring.open = 0;
-	if (qp->recv.has_recv && pcv_srq_give_back(qp->srq, &qp->recv.wqe, qp->recv.sge))
-		qp->recv.has_recv = false;
+	if (!qp->recv.has_recv || !pcv_srq_give_back(qp->srq, &qp->recv.wqe, qp->recv.sge))
+		return;
+	qp->recv.has_recv = false;
+	pcv_fast_copies(qp, 0);
 }
 
 static void pcv_fast_copied(struct pcv_qp *qp)
@@ -192,7 +199,7 @@ static void pcv_fast_copied(struct pcv_qp *qp)
 	 * PCV(qp_kick:A) pairs with qp_kick:B
 	 * No longer copying, then a look whether the kernel waits for that.
 	 */
-	pcv_cpu_store_release(&qp->shared->fast_open, 0);
+	pcv_cpu_store_release(&qp->shared->fast_open, qp->recv.has_recv ? PCV_OPEN_HOLDS : 0);
 	pcv_cpu_mb();
 	if (pcv_unlikely(PCV_LOAD(&qp->shared->kick) & PCV_KICK_RECV))
 		pcv_qp_kick(qp);
@@ -223,12 +230,12 @@ static int pcv_fast_part(struct pcv_qp *qp, const struct pcv_fast_msg *msg, stru
 	}
 	num_sge = pcv_fast_recv(qp, &wqe, own, &sge);
 	if (num_sge < 0) {
-		PCV_STORE(&qp->shared->fast_open, 0);
+		pcv_fast_copies(qp, 0);
 		return num_sge;
 	}
 	ret = pcv_fast_begin(&rx->ring, msg);
 	if (ret) {
-		PCV_STORE(&qp->shared->fast_open, 0);
+		pcv_fast_copies(qp, 0);
 		return ret;
 	}
 	status = pcv_fast_scatter(qp, msg, sge, (uint32_t)num_sge);
@@ -241,6 +248,8 @@ static int pcv_fast_part(struct pcv_qp *qp, const struct pcv_fast_msg *msg, stru
 		return PCV_FAST_PROGRESS;
 	}
 	rx->has_recv = false;
+	if (pcv_unlikely(PCV_LOAD(&qp->shared->fast_open)))
+		pcv_fast_copies(qp, 0);
 	if (qp->srq)
 		kick = true;
 	ret = pcv_recv_end(qp, wqe, status ? 0 : msg->total, &wr_id, why);
@@ -430,6 +439,56 @@ static int pcv_fast_flush(struct pcv_qp *qp, struct ibv_wc *wc, enum pcv_break *
 	return pcv_fast_flush_one(qp, wc);
 }
 
+/*
+ * The next message has come, and there is no receive for it. Its event has been
+ * raised or not: whoever posts a receive owes another one.
+ *
+ * Return: whether to look once more.
+ */
+static bool pcv_fast_starve(struct pcv_qp *qp)
+{
+	struct pcv_fast_msg msg;
+	uint32_t starved = PCV_STARVED;
+
+	/* What the poster has cleared is said again: another queue pair may have been faster. */
+	if (PCV_LOAD(&qp->rq.starved) && (!qp->srq || PCV_LOAD(&qp->srq->starved)))
+		return false;
+	/* Of the other ring nothing is known. */
+	if (pcv_fast_get(&qp->recv.ring, &msg) <= 0 || msg.flags & PCV_FAST_SOLICITED)
+		starved |= PCV_STARVED_SOLICITED;
+	PCV_STORE(&qp->rq.starved, starved);
+	if (qp->srq)
+		PCV_STORE(&qp->srq->starved, 1);
+	/*
+	 * PCV(recv_starved:A) pairs with recv_starved:B
+	 * It is said first, then receives are looked for; who posts one counts it
+	 * first and then looks whether it was missing.
+	 */
+	pcv_cpu_mb();
+	return true;
+}
+
+bool pcv_fast_feed(struct pcv_qp *qp)
+{
+	/*
+	 * PCV(recv_starved:B) pairs with recv_starved:A
+	 * Behind the barrier of the post. Who starves has armed before, or will look
+	 * for receives after it has armed.
+	 */
+	uint32_t starved = pcv_cpu_load_acquire(&qp->rq.starved);
+	uint32_t armed, call;
+
+	if (!starved)
+		return false;
+	PCV_STORE(&qp->rq.starved, 0);
+	armed = PCV_LOAD(&pcv_cq(qp->vqp.qp.recv_cq)->shared->armed);
+	if (armed < (starved & PCV_STARVED_SOLICITED ? PCV_CQ_ARMED_SOLICITED : PCV_CQ_ARMED_ANY))
+		return false;
+	call = (qp->shared->starved & ~1u) + 2;
+	PCV_STORE(&qp->shared->starved, call | !!(starved & PCV_STARVED_SOLICITED));
+	return true;
+}
+
 int pcv_fast_rx_poll(struct pcv_qp *qp, int n, struct ibv_wc *wc, bool *stuck)
 {
 	struct pcv_fast_recv *rx = &qp->recv;
@@ -442,7 +501,7 @@ int pcv_fast_rx_poll(struct pcv_qp *qp, int n, struct ibv_wc *wc, bool *stuck)
 	if (pcv_unlikely(rx->has_recv)) {
 		if (pcv_fast_is_void(qp))
 			pcv_fast_void(qp);
-		PCV_STORE(&qp->shared->fast_open, 0);
+		pcv_fast_copies(qp, 0);
 	}
 	while (got < n) {
 		ret = PCV_FAST_NOTHING;
@@ -456,11 +515,15 @@ int pcv_fast_rx_poll(struct pcv_qp *qp, int n, struct ibv_wc *wc, bool *stuck)
 			ret = pcv_fast_flush(qp, wc + got, &why);
 		if (ret == PCV_FAST_COMPLETION)
 			got++;
+		else if (pcv_unlikely(ret == -EAGAIN) && pcv_fast_starve(qp))
+			continue;
 		else if (ret != PCV_FAST_PROGRESS || ++parts > PCV_FAST_PARTS)
 			break;
 	}
 	if (pcv_unlikely(!PCV_LOAD(&rx->limit)))
 		pcv_fast_greet(qp);
+	if (pcv_unlikely(PCV_LOAD(&qp->rq.starved)) && ret != -EAGAIN)
+		PCV_STORE(&qp->rq.starved, 0);
 	if (ret == -EAGAIN || ret == PCV_FAST_PROGRESS)
 		*stuck = true;
 	else if (pcv_unlikely(ret < 0))

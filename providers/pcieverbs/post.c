@@ -242,6 +242,8 @@ static bool pcv_rq_publish(struct pcv_qp *qp, uint32_t tail)
 	 * As for sends: posted first, then a look whether someone waits.
 	 */
 	pcv_cpu_mb();
+	if (pcv_unlikely(PCV_LOAD(&qp->rq.starved)) && pcv_fast_feed(qp))
+		return true;
 	return PCV_LOAD(&qp->shared->kick) & PCV_KICK_RECV;
 }
 

@@ -233,6 +233,7 @@ struct pcv_srq_entry {
  *	without the lock
  * @recv_min: the shortest receive posted so far
  * @qps: queue pairs with a fast ring, which must know
+ * @starved: one of them may starve; changed without the lock
  */
 struct pcv_srq {
 	struct verbs_srq vsrq;
@@ -250,6 +251,7 @@ struct pcv_srq {
 	uint32_t limit;
 	uint32_t recv_min;
 	struct pcv_qp *qps;
+	uint32_t starved;
 };
 
 /* What is remembered of a posted send. */
@@ -297,6 +299,13 @@ struct pcv_rq {
 	uint32_t recv_min;		/* the shortest receive posted so far */
 	struct pcv_mr_cache mr;		/* the region posted last */
 	uint32_t head __attribute__((__aligned__(64)));
+	uint32_t starved;		/* enum pcv_starved bits; changed without a lock */
+};
+
+/* A message in the fast ring, whose turn it is, found no receive. */
+enum pcv_starved {
+	PCV_STARVED = 1,
+	PCV_STARVED_SOLICITED = 2,	/* or nobody knows */
 };
 
 /* No receive was posted yet. */
@@ -727,6 +736,12 @@ void pcv_fast_call(struct pcv_cq *cq, bool solicited);
 void pcv_fast_uncall(struct pcv_qp *qp);
 /* Call a peer that has never been called. */
 void pcv_fast_recall(struct pcv_qp *qp);
+
+/*
+ * A receive was posted: does a message wait for one whose event is still owed? Then
+ * the kernel is to be called. Behind a full barrier that follows the post.
+ */
+bool pcv_fast_feed(struct pcv_qp *qp);
 
 /* As pcv_rx_poll(), for both rings. */
 int pcv_fast_rx_poll(struct pcv_qp *qp, int n, struct ibv_wc *wc, bool *stuck);

@@ -134,6 +134,34 @@ static struct pcv_rwqe *pcv_srq_slot(struct pcv_srq *srq, uint32_t index)
 	return (void *)(srq->queue + (size_t)(index & (srq->count - 1)) * srq->stride);
 }
 
+/* Count what was posted. Return: whether the kernel wants to be called. */
+static bool pcv_srq_publish(struct pcv_srq *srq, uint32_t tail)
+{
+	struct pcv_qp *qp;
+
+	srq->tail = tail;
+	/*
+	 * PCV(srq_tail:A) pairs with srq_tail:B
+	 * The slots are written before they are counted.
+	 */
+	pcv_cpu_store_release(&srq->shared->tail, tail);
+	/*
+	 * PCV(recv_starved:B) pairs with recv_starved:A
+	 * Counted first, then a look who starves. In a program of one thread nobody
+	 * begins to meanwhile.
+	 */
+	if (pcv_unlikely(!__libc_single_threaded))
+		pcv_cpu_mb();
+	if (pcv_unlikely(PCV_LOAD(&srq->starved))) {
+		PCV_STORE(&srq->starved, 0);
+		for (qp = srq->qps; qp; qp = qp->recv.next_of_srq)
+			if (pcv_fast_feed(qp))
+				pcv_kick(qp);
+	}
+	/* Looked at without a barrier: one that has only just begun to wait may be missed. */
+	return PCV_LOAD(&srq->shared->kick);
+}
+
 /* May all of this receive be written to? If not, only the kernel says so to the sender. */
 static bool pcv_srq_keys(struct pcv_srq *srq, const struct ibv_recv_wr *wr)
 {
@@ -195,16 +223,8 @@ int pcv_srq_post(struct ibv_srq *ibsrq, struct ibv_recv_wr *wr, struct ibv_recv_
 		for (qp = srq->qps; qp; qp = qp->recv.next_of_srq)
 			pcv_fast_limit(qp);
 	}
-	if (tail != srq->tail) {
-		srq->tail = tail;
-		/*
-		 * PCV(srq_tail:A) pairs with srq_tail:B
-		 * The slots are written before they are counted.
-		 */
-		pcv_cpu_store_release(&srq->shared->tail, tail);
-		/* Without a barrier: one that has only just begun to wait may be missed. */
-		kick = PCV_LOAD(&srq->shared->kick);
-	}
+	if (tail != srq->tail)
+		kick = pcv_srq_publish(srq, tail);
 	pcv_unlock(&srq->lock, locked);
 	if (pcv_unlikely(kick))
 		pcv_srq_kick(srq);
@@ -216,7 +236,7 @@ bool pcv_srq_give_back(struct pcv_srq *srq, const struct pcv_rwqe *wqe, const st
 	bool locked = pcv_lock(&srq->lock);
 	struct pcv_rwqe *slot;
 	struct pcv_sge *to;
-	bool room;
+	bool room, kick = false;
 	uint32_t i;
 
 	/*
@@ -234,15 +254,10 @@ bool pcv_srq_give_back(struct pcv_srq *srq, const struct pcv_rwqe *wqe, const st
 			PCV_STORE(&to[i].length, sge[i].length);
 			PCV_STORE(&to[i].lkey, sge[i].lkey);
 		}
-		srq->tail++;
-		/*
-		 * PCV(srq_tail:A) pairs with srq_tail:B
-		 * The slot is written before it is counted.
-		 */
-		pcv_cpu_store_release(&srq->shared->tail, srq->tail);
+		kick = pcv_srq_publish(srq, srq->tail + 1);
 	}
 	pcv_unlock(&srq->lock, locked);
-	if (room && pcv_unlikely(PCV_LOAD(&srq->shared->kick)))
+	if (pcv_unlikely(kick))
 		pcv_srq_kick(srq);
 	return room;
 }

@@ -3,6 +3,7 @@
  * One connection of the storm. What comes must be what was sent; what was
  * posted must come back, once, however the connection ends.
  */
+#define _GNU_SOURCE /* POLLRDHUP */
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
@@ -104,13 +105,25 @@ bool storm_swap(struct worker *w, const void *mine, void *theirs, size_t len)
 	return true;
 }
 
-/* It has closed its end, or is not there any more. */
+/* It has closed its end, whatever it said before, or is not there any more. */
 static bool partner_gone(struct round *r)
 {
-	char c;
-	ssize_t n = recv(r->vc->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+	struct pollfd p = { .fd = r->vc->fd, .events = POLLRDHUP };
 
-	return !n || (n < 0 && errno != EAGAIN && errno != EINTR);
+	return poll(&p, 1, 0) == 1;
+}
+
+/*
+ * The link has gone while all that was posted here had ended, or lies in a shared
+ * queue: no completion says so (IBA: only an asynchronous event does).
+ */
+static bool failed_silently(struct round *r)
+{
+	struct ibv_qp_init_attr init;
+	struct ibv_qp_attr attr;
+
+	return r->srq && !r->sends_out && !ibv_query_qp(r->qp, &attr, IBV_QP_STATE, &init) &&
+	       attr.qp_state == IBV_QPS_ERR;
 }
 
 /* --- what is sent ------------------------------------------------------------- */
@@ -522,6 +535,9 @@ static void work(struct round *r)
 			    (partner_gone(r) || atomic_load(&r->w->storm->stop))) {
 				r->over = true;
 				r->why = "partner gone";
+			} else if (none % 16 == 0 && failed_silently(r)) {
+				r->over = true;
+				r->why = "in error, and nothing to say it";
 			}
 		}
 		if (!dumped && vc_now_ms() - r->last > STUCK_MS / 2) {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -75,6 +76,13 @@ void *vc_alloc(struct vc *vc, size_t len)
 		vc_die(vc, "no memory for %zu bytes", len);
 	memset(p, 0xee, len);
 	return p;
+}
+
+bool vc_readable(int fd, int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, ms) == 1;
 }
 
 void vc_fill(void *data, size_t len, uint64_t seed)

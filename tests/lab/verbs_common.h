@@ -124,6 +124,9 @@ bool vc_done(struct vc *vc, struct ibv_cq *cq, uint64_t id,
 	     enum ibv_wc_status status);
 bool vc_idle(struct vc *vc, struct ibv_cq *cq);
 
+/* Is there something to read, within @ms? */
+bool vc_readable(int fd, int ms);
+
 void vc_fill(void *data, size_t len, uint64_t seed);
 bool vc_check(struct vc *vc, const void *data, size_t len, uint64_t seed,
 	      const char *what);

@@ -2,7 +2,8 @@
 /*
  * Store, full barrier, load of the other's word, inside the kernel: regions
  * that are invalidated (kernel/mr.c), doorbells of a software link
- * (kernel/ntb/shm.c, kernel/ntb/dev.c).
+ * (kernel/ntb/shm.c, kernel/ntb/dev.c); and between threads of a process: a message
+ * that waits for a receive (pcv_fast_starve(), pcv_fast_feed()).
  */
 #include "model.h"
 
@@ -183,5 +184,71 @@ const struct model ntb_clear_model = {
 	.mutation = {
 		{ "ntb_clear:A", "the barrier behind the clearing", ANY_WEAK },
 		{ "ntb_clear:B", "the barrier behind the work", ANY_WEAK },
+	},
+};
+
+/* --- recv_starved ---------------------------------------------------------------------- */
+
+enum { TAIL, STARVED, ARMED, EVENT, SHARED };	/* SHARED: that of the shared queue */
+enum { TAKEN };		/* g[] */
+
+/* Arms, polls, finds no receive, says so, looks again, sleeps. */
+static void starved_poller(void)
+{
+	BEGIN
+	ST(ARMED, 1);
+	MB();
+	LD(R(0), TAIL);
+	if (!R(0)) {
+		ST(STARVED, 1);
+		ST(SHARED, 1);
+		if (!M(NO_A))
+			MB();
+		if (!M(3))
+			LD(R(0), TAIL);
+		if (!R(0)) {
+			AWAIT(EVENT);
+			LD(R(0), TAIL);
+		}
+	}
+	if (R(0))
+		STEP(S->g[TAKEN] = 1);
+	END
+}
+
+static void starved_poster(void)
+{
+	BEGIN
+	ST_REL(TAIL, 1);
+	if (!M(NO_B))
+		MB();
+	LD(R(0), SHARED);
+	if (R(0)) {
+		ST(SHARED, 0);
+		LD_ACQ(R(1), STARVED);
+		if (R(1)) {
+			ST(STARVED, 0);
+			LD(R(2), ARMED);
+			if (R(2))
+				ST_REL(EVENT, 1);
+		}
+	}
+	END
+}
+
+static const char *starved_end(void)
+{
+	return S->g[TAKEN] ? NULL : "a message and its receive are there, and nobody looks";
+}
+
+const struct model recv_starved_model = {
+	.name = "recv_starved",
+	.machines = TSO | WEAK,
+	.cpu = { starved_poller, starved_poster },
+	.end = starved_end,
+	.mutation = {
+		{ "recv_starved:A", "the barrier before the second look", ALL },
+		{ "recv_starved:B", "the barrier behind the post", ALL },
+		{ NULL, "the second look", ALL },
 	},
 };

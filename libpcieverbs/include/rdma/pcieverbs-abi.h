@@ -254,6 +254,11 @@ enum pcv_qp_fast {
 	PCV_QP_FAST_GONE = 64,	/* the own block is taken away: what is read there is no message */
 };
 
+enum pcv_qp_open {
+	PCV_OPEN_COPIES = 1,	/* part of a message that is not complete, into a receive */
+	PCV_OPEN_HOLDS = 2,	/* it keeps a shared receive for the rest of one */
+};
+
 /**
  * struct pcv_qp_shared - at offset 0 of a queue pair's region
  * @sq_tail: process: send work requests posted
@@ -277,10 +282,12 @@ enum pcv_qp_fast {
  * @events: process: not 0: it will sleep; its peer must look at call
  * @self: process: counted up (then a call) to have the event of its send
  *	completion queue raised: it has completed a send itself
- * @fast_open: process: not 0 while it copies a part of a message that is not
- *	complete yet into a receive. It looks at fast_claim after it has set this
- *	and before it copies; the kernel sets fast_claim, looks at this, and claims
- *	later if it finds it set
+ * @fast_open: process: enum pcv_qp_open bits. It looks at fast_claim after it has
+ *	set PCV_OPEN_COPIES and before it copies or takes a shared receive; the kernel
+ *	sets fast_claim, looks at this, and claims later if it finds it set
+ * @starved: process: changed (then a call) to have the event of its receive
+ *	completion queue raised: a receive was posted, and a message that had come
+ *	before can now be taken. Bit 0: that one is solicited
  *
  * After moving a tail the process executes a full barrier, looks at @kick and
  * calls the kernel (an empty post_send) if its bit is set.
@@ -309,7 +316,8 @@ struct pcv_qp_shared {
 	__u32 events;
 	__u32 fast_open;
 	__u32 self;
-	__u32 reserved5[9];
+	__u32 starved;
+	__u32 reserved5[8];
 };
 
 /*

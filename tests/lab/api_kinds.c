@@ -1,288 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-/* Events, shared receive queues, datagrams, and progress without polling. */
+/* Shared receive queues, datagrams, completion queues that grow, and fork(). */
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "verbs_common.h"
-
-#define MIB (1024 * 1024)
-
-static bool readable(int fd, int ms)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	return poll(&p, 1, ms) == 1;
-}
-
-/* Sleep until the channel speaks; the CQ it spoke of. */
-static struct ibv_cq *wait_event(struct vc_end *e)
-{
-	struct ibv_cq *cq = NULL;
-	void *context;
-
-	if (!readable(e->chan->fd, 10000 * vc_slow()))
-		vc_die(e->vc, "no completion event");
-	if (ibv_get_cq_event(e->chan, &cq, &context))
-		vc_die(e->vc, "get_cq_event: %m");
-	vc_expect(e->vc, context == e, "context of the event");
-	ibv_ack_cq_events(cq, 1);
-	return cq;
-}
-
-static void arm(struct vc_end *e, struct ibv_cq *cq, int solicited)
-{
-	vc_expect(e->vc, !ibv_req_notify_cq(cq, solicited), "req_notify_cq");
-}
-
-/* Both sides sleep between messages; no wake-up may be lost. */
-static void event_pingpong(struct vc *vc)
-{
-	struct vc_opts o = { .events = true };
-	struct vc_end e;
-	int i;
-
-	vc_open(vc, &e, &o);
-	vc_expect(vc, !vc_recv(&e, 0, 0, 4096), "post_recv");
-	arm(&e, e.rcq, 0);
-	vc_meet(vc);
-	if (vc->a)
-		vc_send(&e, 0, IBV_WR_SEND, 8192, 100, 0);
-	for (i = 0; i < 100; i++) {
-		vc_expect(vc, wait_event(&e) == e.rcq, "CQ of the event");
-		vc_done(vc, e.rcq, i, IBV_WC_SUCCESS);
-		vc_expect(vc, !vc_recv(&e, i + 1, 0, 4096), "post_recv");
-		arm(&e, e.rcq, 0);
-		if (vc->a) {
-			vc_done(vc, e.scq, i, IBV_WC_SUCCESS);
-			if (i < 99)
-				vc_send(&e, i + 1, IBV_WR_SEND, 8192, 100, 0);
-		} else {
-			vc_send(&e, i, IBV_WR_SEND, 8192, 100, 0);
-			vc_done(vc, e.scq, i, IBV_WC_SUCCESS);
-		}
-	}
-	vc_close(&e);
-}
-
-/* Armed for solicited: plain messages do not wake, a solicited one does. */
-static void solicited_only(struct vc *vc)
-{
-	struct vc_opts o = { .events = true };
-	struct ibv_send_wr wr;
-	struct ibv_sge sge;
-	struct vc_end e;
-	int i;
-
-	vc_open(vc, &e, &o);
-	if (!vc->a) {
-		for (i = 0; i < 8; i++)
-			vc_expect(vc, !vc_recv(&e, i, 0, 64), "post_recv");
-		arm(&e, e.rcq, 1);
-	}
-	vc_meet(vc);
-	for (i = 0; vc->a && i < 4; i++) {
-		vc_send(&e, i, IBV_WR_SEND, 0, 64, 0);
-		vc_done(vc, e.scq, i, IBV_WC_SUCCESS);
-	}
-	vc_meet(vc);
-	if (!vc->a) {
-		for (i = 0; i < 4; i++)
-			vc_done(vc, e.rcq, i, IBV_WC_SUCCESS);
-		vc_expect(vc, !readable(e.chan->fd, 0),
-			  "an unsolicited message woke the channel");
-	}
-	vc_meet(vc);
-	if (vc->a) {
-		vc_wr(&e, &wr, &sge, 9, IBV_WR_SEND, 0, 64, 0);
-		wr.send_flags |= IBV_SEND_SOLICITED;
-		vc_expect(vc, !vc_post(&e, &wr), "post_send solicited");
-		vc_done(vc, e.scq, 9, IBV_WC_SUCCESS);
-	} else {
-		vc_expect(vc, wait_event(&e) == e.rcq, "CQ of the event");
-		vc_done(vc, e.rcq, 4, IBV_WC_SUCCESS);
-	}
-	vc_close(&e);
-}
-
-/* An error completion wakes one who waits for solicited events only. */
-static void error_wakes_solicited(struct vc *vc)
-{
-	struct vc_opts o = { .events = true };
-	struct vc_end e;
-
-	vc_open(vc, &e, &o);
-	vc_expect(vc, !vc_recv(&e, 1, 0, 64), "post_recv");
-	arm(&e, e.rcq, 1);
-	vc_to(&e, IBV_QPS_ERR);
-	vc_expect(vc, wait_event(&e) == e.rcq, "CQ of the event");
-	vc_done(vc, e.rcq, 1, IBV_WC_WR_FLUSH_ERR);
-	vc_close(&e);
-}
-
-static unsigned int next(uint64_t *rng, unsigned int below)
-{
-	*rng = *rng * 6364136223846793005ull + 1442695040888963407ull;
-	return (*rng >> 33) % below;
-}
-
-static void spin_us(unsigned int us)
-{
-	struct timespec ts;
-	uint64_t end, now;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	end = ts.tv_sec * 1000000ull + ts.tv_nsec / 1000 + us;
-	do {
-		clock_gettime(CLOCK_MONOTONIC, &ts);
-		now = ts.tv_sec * 1000000ull + ts.tv_nsec / 1000;
-	} while (now < end);
-}
-
-/* A message comes: by polling, or armed, polled and slept for. */
-static void sleep_for(struct vc_end *e, unsigned int round, bool sleeps, bool solicited)
-{
-	struct vc *vc = e->vc;
-	struct ibv_cq *cq;
-	struct ibv_wc wc;
-	void *context;
-
-	while (sleeps) {
-		arm(e, e->rcq, solicited);
-		if (ibv_poll_cq(e->rcq, 1, &wc))
-			goto came;
-		if (!readable(e->chan->fd, 10000 * vc_slow())) {
-			bool there = ibv_poll_cq(e->rcq, 1, &wc);
-
-			vc_die(vc, "round %u, armed for %s: no event in 10 s; message %s, state %d",
-			       round, solicited ? "solicited" : "any",
-			       there ? "there" : "not there", vc_state(e));
-		}
-		if (ibv_get_cq_event(e->chan, &cq, &context))
-			vc_die(vc, "get_cq_event: %m");
-		ibv_ack_cq_events(cq, 1);
-		if (ibv_poll_cq(e->rcq, 1, &wc))
-			goto came;
-	}
-	vc_next(vc, e->rcq, &wc);
-came:
-	vc_expect(vc, !wc.status && wc.wr_id == round, "round %u: receive %llu: %s", round,
-		  (unsigned long long)wc.wr_id, ibv_wc_status_str(wc.status));
-}
-
-/* Thousands of rounds with delays that hit every moment of falling asleep. */
-static void sleepers(struct vc *vc)
-{
-	unsigned int rounds = getenv("PCV_FULL") && *getenv("PCV_FULL") ? 50000 : 3000, i;
-	struct vc_opts o = { .events = true };
-	uint64_t rng = 5 + vc->a;
-	struct ibv_send_wr wr;
-	struct ibv_sge sge;
-	struct vc_end e;
-
-	vc_open(vc, &e, &o);
-	for (i = 0; i < 8; i++)
-		vc_expect(vc, !vc_recv(&e, i, 0, 4096), "post_recv");
-	vc_meet(vc);
-	for (i = 0; i < rounds; i++) {
-		bool sleeps = next(&rng, 4);
-
-		if (vc->a != i % 2) {
-			sleep_for(&e, i / 2, sleeps, next(&rng, 2));
-			vc_expect(vc, !vc_recv(&e, i / 2 + 8, 0, 4096), "post_recv");
-			continue;
-		}
-		if (next(&rng, 2))
-			spin_us(next(&rng, 120));
-		/* Solicited always: who sleeps may have armed for these alone. */
-		vc_wr(&e, &wr, &sge, i, IBV_WR_SEND, 8192,
-		      next(&rng, 8) ? next(&rng, 200) : 4096, 0);
-		wr.send_flags |= IBV_SEND_SOLICITED;
-		vc_expect(vc, !vc_post(&e, &wr), "post_send");
-		vc_done(vc, e.scq, i, IBV_WC_SUCCESS);
-	}
-	vc_close(&e);
-}
-
-/* Nobody is woken who only polls: what arms is counted, and no more comes. */
-static void pollers_are_left_alone(struct vc *vc)
-{
-	struct vc_opts o = { .events = true };
-	unsigned int i, events = 0;
-	struct ibv_cq *cq;
-	struct vc_end e;
-	void *context;
-
-	vc_open(vc, &e, &o);
-	for (i = 0; i < 8; i++)
-		vc_expect(vc, !vc_recv(&e, i, 0, 64), "post_recv");
-	/* Armed once: that, and what making it ready costs, may speak. */
-	arm(&e, e.rcq, 0);
-	vc_meet(vc);
-	for (i = 0; i < 2000; i++) {
-		if (vc->a)
-			vc_expect(vc, !vc_send(&e, i, IBV_WR_SEND, 8192, i % 64, 0), "post_send");
-		vc_done(vc, e.rcq, i, IBV_WC_SUCCESS);
-		vc_expect(vc, !vc_recv(&e, i + 8, 0, 64), "post_recv");
-		if (!vc->a)
-			vc_expect(vc, !vc_send(&e, i, IBV_WR_SEND, 8192, i % 64, 0), "post_send");
-		vc_done(vc, e.scq, i, IBV_WC_SUCCESS);
-	}
-	vc_meet(vc);
-	while (readable(e.chan->fd, 50)) {
-		vc_expect(vc, !ibv_get_cq_event(e.chan, &cq, &context), "get_cq_event");
-		ibv_ack_cq_events(cq, 1);
-		events++;
-	}
-	vc_expect(vc, events == 1, "%u events for one arming", events);
-	vc_close(&e);
-}
-
-/* B posts one receive of 8 MiB and sleeps. A, who polls, must finish. */
-static void progress_without_polling(struct vc *vc)
-{
-	struct vc_opts o = { .len = 8 * MIB, .events = true };
-	struct vc_end e;
-
-	vc_open(vc, &e, &o);
-	if (vc->a) {
-		vc_fill(e.buf, 8 * MIB, 6);
-		vc_meet(vc);
-		vc_expect(vc, !vc_send(&e, 1, IBV_WR_SEND, 0, 8 * MIB, 0), "s");
-		vc_done(vc, e.scq, 1, IBV_WC_SUCCESS);
-		vc_meet(vc);
-	} else {
-		vc_expect(vc, !vc_recv(&e, 2, 0, 8 * MIB), "post_recv");
-		vc_meet(vc);
-		/* In read(), until A has seen its completion. */
-		vc_meet(vc);
-		vc_done(vc, e.rcq, 2, IBV_WC_SUCCESS);
-		vc_check(vc, e.buf, 8 * MIB, 6, "8 MiB");
-	}
-	/* The other way A posts and sleeps: B still gets all of it. */
-	if (vc->a) {
-		vc_meet(vc);
-		vc_expect(vc, !vc_send(&e, 3, IBV_WR_SEND, 0, 8 * MIB, 0), "s");
-		vc_meet(vc);
-		vc_done(vc, e.scq, 3, IBV_WC_SUCCESS);
-	} else {
-		memset(e.buf, 0, 8 * MIB);
-		vc_expect(vc, !vc_recv(&e, 4, 0, 8 * MIB), "post_recv");
-		arm(&e, e.rcq, 0);
-		vc_meet(vc);
-		vc_expect(vc, wait_event(&e) == e.rcq, "CQ of the event");
-		vc_done(vc, e.rcq, 4, IBV_WC_SUCCESS);
-		vc_check(vc, e.buf, 8 * MIB, 6, "8 MiB");
-		vc_meet(vc);
-	}
-	vc_close(&e);
-}
 
 /* Several queue pairs feed on one SRQ; its limit is reported once. */
 static void shared_receive_queue(struct vc *vc)
@@ -335,13 +60,13 @@ static void shared_receive_queue(struct vc *vc)
 		vc_check(vc, e[0].buf + wc.wr_id * 1024, 1000, i, "message");
 	}
 	if (!vc->a) {
-		if (!readable(vc->ctx->async_fd, 10000 * vc_slow()))
+		if (!vc_readable(vc->ctx->async_fd, 10000 * vc_slow()))
 			vc_die(vc, "no SRQ limit event");
 		vc_expect(vc, !ibv_get_async_event(vc->ctx, &event) &&
 			  event.event_type == IBV_EVENT_SRQ_LIMIT_REACHED &&
 			  event.element.srq == o.srq, "SRQ limit event");
 		ibv_ack_async_event(&event);
-		vc_expect(vc, !readable(vc->ctx->async_fd, 0),
+		vc_expect(vc, !vc_readable(vc->ctx->async_fd, 0),
 			  "more than one event");
 	}
 	for (i = 0; i < 3; i++)
@@ -552,10 +277,8 @@ static void fork_and_go_on(struct vc *vc)
 #define T(f) { #f, f }
 
 static const struct vc_test tests[] = {
-	T(event_pingpong), T(solicited_only), T(error_wakes_solicited),
-	T(sleepers), T(pollers_are_left_alone),
-	T(progress_without_polling), T(shared_receive_queue), T(hungry), T(ud_header),
-	T(ud_sizes), T(cq_resize), T(fork_and_go_on), { NULL, NULL },
+	T(shared_receive_queue), T(hungry), T(ud_header), T(ud_sizes), T(cq_resize),
+	T(fork_and_go_on), { NULL, NULL },
 };
 
 int main(int argc, char **argv)

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* A message in the fast ring and no receive for it; a receive kept for a message that is void. */
+#include "side.h"
+
+/* Takes all receives that are there, by messages that fit them. */
+static void empty_queue(void)
+{
+	CHECK(!post_send(&a, 1, 8, 0));
+	CHECK(took_fast(&a));
+	expect_recv(&b, 1000, 8);
+}
+
+static void arm(int solicited)
+{
+	PCV_STORE(&fake_cq(b.cq)->armed, PCV_CQ_DISARMED);
+	CHECK(!pcv_cq_arm(b.cq, solicited));
+}
+
+static uint32_t starved(void)
+{
+	return PCV_LOAD(&b.fq->shared->starved);
+}
+
+/* What a message of @flags, found by who had armed for @solicited, is owed. */
+static void owed(bool shared, bool armed, int solicited, unsigned int flags, bool event)
+{
+	uint32_t kicks, was;
+
+	begin_with(shared, 100, 1);
+	empty_queue();
+	setup_idle(b.cq);
+	if (armed)
+		arm(solicited);
+	CHECK(!post_send(&a, 2, 8, flags));
+	CHECK(took_fast(&a));
+	setup_idle(b.cq);
+	setup_idle(b.cq);
+	kicks = b.fq->kicks;
+	was = starved();
+	CHECK(!post_recv(&b, 7, 0, 100));
+	CHECK_EQ(b.fq->kicks, kicks + event);
+	CHECK_EQ(starved() != was, event);
+	if (event)
+		CHECK_EQ(starved() & 1, !!(flags & IBV_SEND_SOLICITED));
+	/* Once. */
+	was = starved();
+	CHECK(!post_recv(&b, 8, 0, 100));
+	CHECK_EQ(b.fq->kicks, kicks + event);
+	CHECK_EQ(starved(), was);
+	expect_recv(&b, 7, 8);
+	setup_idle(b.cq);
+	/* And nothing when nothing waits. */
+	arm(0);
+	setup_idle(b.cq);
+	kicks = b.fq->kicks;
+	CHECK(!post_recv(&b, 9, 0, 100));
+	CHECK_EQ(b.fq->kicks, kicks);
+	end();
+}
+
+static void test_owed(void)
+{
+	int shared;
+
+	for (shared = 0; shared < 2; shared++) {
+		owed(shared, true, 0, 0, true);
+		owed(shared, true, 0, IBV_SEND_SOLICITED, true);
+		owed(shared, true, 1, 0, false);
+		owed(shared, true, 1, IBV_SEND_SOLICITED, true);
+		owed(shared, false, 0, 0, false);
+		owed(shared, false, 0, IBV_SEND_SOLICITED, false);
+	}
+}
+
+/* Somebody else was faster: the next receive is owed, too. */
+static void test_again(void)
+{
+	struct pcv_sge sge[PCV_MAX_SGE];
+	struct pcv_rwqe wqe;
+	uint32_t kicks;
+	int i;
+
+	begin_with(true, 100, 1);
+	empty_queue();
+	arm(0);
+	CHECK(!post_send(&a, 2, 8, 0));
+	for (i = 0; i < 3; i++) {
+		setup_idle(b.cq);
+		kicks = b.fq->kicks;
+		CHECK(!post_recv(&b, 7, 0, 100));
+		CHECK_EQ(b.fq->kicks, kicks + 1);
+		CHECK(pcv_srq_take(pcv_srq(b.srq), &wqe, sge));
+	}
+	setup_idle(b.cq);
+	kicks = b.fq->kicks;
+	/* One that is given back counts as posted. */
+	CHECK(pcv_srq_give_back(pcv_srq(b.srq), &wqe, sge));
+	CHECK_EQ(b.fq->kicks, kicks + 1);
+	expect_recv(&b, 7, 8);
+	end();
+}
+
+/* The kernel is told of a shared receive that is kept for the rest of a message. */
+static void test_holds(void)
+{
+	begin_with(true, 200000, 1);
+	CHECK(!post_send(&a, 1, 100000, 0));
+	CHECK(!took_fast(&a));
+	CHECK_EQ(PCV_LOAD(&b.fq->shared->fast_open), 0);
+	setup_idle(b.cq);
+	CHECK_EQ(PCV_LOAD(&b.fq->shared->fast_open), PCV_OPEN_HOLDS);
+	CHECK(!fake_pass(a.fq, b.fq, true));
+	/* What it does then: the claim, and a hint. */
+	PCV_STORE(&b.fq->shared->fast_claim, 1ull << 32);
+	fake_hint(fake_cq(b.cq), b.qp->qp_num);
+	setup_idle(b.cq);
+	CHECK_EQ(PCV_LOAD(&b.fq->shared->fast_open), 0);
+	CHECK(fake_pass(a.fq, b.fq, true));
+	expect_recv(&b, 1000, 100000);
+
+	/* And when it is complete there is none. */
+	CHECK(!post_recv(&b, 1001, 0, 200000));
+	CHECK(!post_send(&a, 2, 20000, 0));
+	CHECK(took_fast(&a));
+	expect_recv(&b, 1001, 20000);
+	CHECK_EQ(PCV_LOAD(&b.fq->shared->fast_open), 0);
+	end();
+}
+
+int main(void)
+{
+	test_owed();
+	test_again();
+	test_holds();
+	return 0;
+}
