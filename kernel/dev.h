@@ -10,7 +10,7 @@
  *   srq->lock       claiming from a kernel SRQ, limit: interrupts off
  *   cq->lock        kernel completion ring: interrupts off
  *   owes_lock       list of queue pairs that owe an answer: bottom halves off
- *   direct->lock    direct slots: interrupts off; loan_lock, unmap_lock: see direct.c
+ *   direct->lock    direct slots: interrupts off; loan_lock, unmap_lock: see direct.c, loan.c
  *
  * sq.lock and rq.lock of one QP are held together only to change its peer or
  * its attributes, in that order. Either may be held
@@ -163,7 +163,7 @@ enum pcv_mr_kind {
  * @key: both keys; changes with fast registration, under @lock
  * @valid: may be used; cleared by invalidation
  * @page: what user memory or a fast registration consists of, @page_size bytes each
- * @lent: to peers whose processes may write here themselves (direct.c)
+ * @lent: to peers whose processes may write here themselves (loan.c)
  */
 struct pcv_mr {
 	struct ib_mr ib;
@@ -425,6 +425,7 @@ struct pcv_qp {
 	struct pcv_qp_shared *shared;
 	struct pcv_fast *fast;	/* NULL: none */
 	struct pcv_direct *direct;	/* NULL: none */
+	struct list_head lent;	/* to processes at the other end (loan.c) */
 	spinlock_t post_lock;	/* kernel users: the tails */
 	struct work_struct run;	/* requester, for callers that may not run it */
 	struct work_struct fail;/* finish the move to ERR in process context */

@@ -6,7 +6,7 @@
  * WRITE, notes the loan, and tells device addresses (TELL). They lie in the
  * window that shows the peer's memory; the process maps the slot's place and
  * stores there. When the lender wants them back it says UNMAP, and waits for
- * UNMAPPED.
+ * UNMAPPED. The lender's part of it is in loan.c, the borrower's here.
  *
  * Who can still write to memory that was lent and is given back to its owner?
  * Nobody, because of the following.
@@ -55,7 +55,7 @@
  * and behind qp->rq.lock, in none of each other:
  *
  *   d->lock         what places wait for, and the words of the slots: interrupts off
- *   loan_lock       everything that was lent: bottom halves off
+ *   loan_lock       everything that was lent (loan.c): bottom halves off
  *   unmap_lock      UNMAPs to be carried out: bottom halves off
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -63,17 +63,12 @@
 #include <linux/jiffies.h>
 #include <linux/list.h>
 #include <linux/slab.h>
-#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include "dev.h"
 #include "direct.h"
 #include "fast.h"
-
-/* How long a borrower may take, and how often it is reminded. */
-#define PCV_DIRECT_WAIT_MS	5000
-#define DIRECT_REMIND_MS	1000
-#define DIRECT_LOOK_MS		100
+#include "loan.h"
 
 /* A place that gets no answer may be asked for again after this. */
 #define DIRECT_ASK_MS		1000
@@ -81,7 +76,6 @@
 /* UNMAPs that wait to be carried out, of all peers: more are dropped, and come again. */
 #define DIRECT_UNMAPS_MAX	4096
 
-#define DIRECT_UNIT		(1u << PCV_DIRECT_UNIT_SHIFT)
 #define DIRECT_PAGES		(PCV_DIRECT_PIECE >> PAGE_SHIFT)
 #define DIRECT_PAGE_UNITS	(PAGE_SIZE >> PCV_DIRECT_UNIT_SHIFT)
 
@@ -111,14 +105,13 @@ struct direct_place {
 };
 
 /**
- * struct pcv_direct - what a queue pair of a process has borrowed and lent
+ * struct pcv_direct - what a queue pair of a process has borrowed
  * @entry: in direct_list
  * @slot: what the process sees
  * @work: carries out what the process asked and what was told; holds a
  *	reference to @qp
  * @peer: whose pages @place has; a reference; under @mutex
  * @token: of the last ASK
- * @lent: loans to the process at the other end, under loan_lock
  */
 struct pcv_direct {
 	struct pcv_qp *qp;
@@ -131,28 +124,6 @@ struct pcv_direct {
 	spinlock_t lock;
 	u32 token;
 	struct direct_place place[PCV_DIRECT_SLOTS];
-	struct list_head lent;
-};
-
-/**
- * struct direct_loan - a peer's processes may be able to write
- * @all: in loans, or in loans_due when it has been asked back
- * @own: in the list of the region or queue pair that it was lent by
- * @peer: to whom; a reference
- * @token: names this loan: a queue pair may lend again after RESET
- * @rkey: the region; 0: everything that was learnt through the queue pair
- * @dst_qpn, @src_qpn: with @rkey 0, that queue pair
- * @back: it was given back
- */
-struct direct_loan {
-	struct list_head all;
-	struct list_head own;
-	struct pcv_peer *peer;
-	u32 token;
-	u32 rkey;
-	u32 dst_qpn;
-	u32 src_qpn;
-	bool back;
 };
 
 /* An UNMAP to be carried out. */
@@ -167,246 +138,9 @@ static struct workqueue_struct *direct_wq;
 static DEFINE_MUTEX(direct_mutex);
 static LIST_HEAD(direct_list);
 
-static DEFINE_SPINLOCK(loan_lock);
-static LIST_HEAD(loans);
-static LIST_HEAD(loans_due);
-static u32 loan_token;
-static DECLARE_WAIT_QUEUE_HEAD(loans_wait);
-
 static DEFINE_SPINLOCK(unmap_lock);
 static LIST_HEAD(unmaps);
 static unsigned int unmap_count;
-
-/* Regions whose memory stays out of use. */
-static LIST_HEAD(direct_lost);
-
-/* --- lending ---------------------------------------------------------------------------- */
-
-/* Note a loan; once is enough. Return: false without memory for the note. */
-static bool loan_note(struct list_head *own, struct pcv_peer *peer, u32 rkey, u32 dst_qpn,
-		      u32 src_qpn)
-{
-	struct direct_loan *loan;
-	bool noted = true;
-
-	spin_lock_bh(&loan_lock);
-	list_for_each_entry(loan, own, own)
-		if (loan->peer == peer)
-			goto out;
-	loan = kzalloc(sizeof(*loan), GFP_ATOMIC);
-	if (!loan) {
-		noted = false;
-		goto out;
-	}
-	pcv_peer_get(peer);
-	loan->peer = peer;
-	loan->token = ++loan_token;
-	loan->rkey = rkey;
-	loan->dst_qpn = dst_qpn;
-	loan->src_qpn = src_qpn;
-	list_add_tail(&loan->own, own);
-	list_add_tail(&loan->all, &loans);
-out:
-	spin_unlock_bh(&loan_lock);
-	return noted;
-}
-
-static void loan_free(struct direct_loan *loan)
-{
-	pcv_peer_put(loan->peer);
-	kfree(loan);
-}
-
-/*
- * Device address of the unit at @va, if all of it belongs to the region: what
- * lies beside the region in its first and last page is not lent.
- */
-static u64 unit_address(const struct pcv_mr *mr, const struct pcv_peer *peer, u64 va)
-{
-	phys_addr_t phys;
-	u64 off;
-
-	if (va < mr->iova || mr->length < DIRECT_UNIT || va - mr->iova > mr->length - DIRECT_UNIT)
-		return PCV_DIRECT_NONE;
-	off = va - mr->iova + mr->first_offset;
-	/* An address that the user chose need not be that of the memory, modulo a unit. */
-	if (off & (DIRECT_UNIT - 1))
-		return PCV_DIRECT_NONE;
-	phys = page_to_phys(mr->page[off >> PAGE_SHIFT]) + (off & ~PAGE_MASK);
-	return pcv_peer_direct_address(peer, phys, DIRECT_UNIT);
-}
-
-static bool piece_lends(const struct pcv_mr *mr, const struct pcv_peer *peer, u64 va)
-{
-	u32 i;
-
-	for (i = 0; i < PCV_DIRECT_UNITS; i++)
-		if (unit_address(mr, peer, va + i * DIRECT_UNIT) != PCV_DIRECT_NONE)
-			return true;
-	return false;
-}
-
-/* rq.lock held. */
-static void send_tell(struct pcv_qp *qp, struct pcv_peer *peer, const struct pcv_fast_hdr *ask,
-		      const struct pcv_mr *mr)
-{
-	struct pcv_tx *tx = &qp->rq.tx;
-	struct pcv_fast_hdr hdr = *ask;
-	u64 va = pcv_le64(ask->va);
-	__le64 addr[32];
-	u64 unit;
-	u32 i;
-
-	hdr.op = PCV_FAST_TELL;
-	hdr.flags = 0;
-	hdr.dst_qpn = ask->src_qpn;
-	hdr.src_qpn = ask->dst_qpn;
-	/* Without room: the process asks again, some time. */
-	if (pcv_peer_tx_begin(peer, tx, PCV_VC_RESPONSE, PCV_MSG_FAST, &hdr,
-			      PCV_DIRECT_UNITS * sizeof(addr[0])))
-		return;
-	for (i = 0; i < PCV_DIRECT_UNITS; i++) {
-		unit = mr ? unit_address(mr, peer, va + i * DIRECT_UNIT) : PCV_DIRECT_NONE;
-		addr[i % ARRAY_SIZE(addr)] = pcv_to_le64(unit);
-		if ((i + 1) % ARRAY_SIZE(addr) == 0)
-			pcv_peer_tx_copy(tx, addr, sizeof(addr));
-	}
-	pcv_peer_tx_end(tx);
-	if (mr)
-		pcv_stat_inc(PCV_STAT_DIRECT_TELLS);
-}
-
-void pcv_direct_ask(struct pcv_qp *qp, struct pcv_peer *peer, const struct pcv_fast_hdr *hdr)
-{
-	enum ib_qp_state state = READ_ONCE(qp->state);
-	u64 va = pcv_le64(hdr->va);
-	struct pcv_mr *mr = NULL;
-
-	lockdep_assert_held(&qp->rq.lock);
-	if (qp->direct && !(va & (PCV_DIRECT_PIECE - 1)) &&
-	    (state == IB_QPS_RTR || state == IB_QPS_RTS || state == IB_QPS_SQD) &&
-	    (qp->attr.qp_access_flags & IB_ACCESS_REMOTE_WRITE))
-		mr = pcv_mr_find(qp, pcv_le32(hdr->rkey), IB_ACCESS_REMOTE_WRITE);
-	if (!mr || mr->kind != PCV_MR_USER || !piece_lends(mr, peer, va))
-		send_tell(qp, peer, hdr, NULL);
-	else if (loan_note(&mr->lent, peer, mr->key, 0, 0) &&
-		 loan_note(&qp->direct->lent, peer, 0, qp->dst_qpn, qp->ib.qp_num))
-		send_tell(qp, peer, hdr, mr);
-	/* Behind the TELL: who takes the region back waits for this. */
-	pcv_mr_put(mr);
-}
-
-/* --- taking back ------------------------------------------------------------------------- */
-
-static bool loan_is_back(const struct direct_loan *loan)
-{
-	/* Who is down was kept out before. */
-	return READ_ONCE(loan->back) || !pcv_peer_is_up(loan->peer);
-}
-
-/* Nobody else changes the list of what has been asked back. */
-static bool loans_back(const struct list_head *own)
-{
-	const struct direct_loan *loan;
-
-	list_for_each_entry(loan, own, own)
-		if (!loan_is_back(loan))
-			return false;
-	return true;
-}
-
-static void send_unmaps(const struct list_head *own)
-{
-	const struct direct_loan *loan;
-	struct pcv_fast_hdr hdr;
-
-	list_for_each_entry(loan, own, own) {
-		if (loan_is_back(loan))
-			continue;
-		memset(&hdr, 0, sizeof(hdr));
-		hdr.op = PCV_FAST_UNMAP;
-		hdr.token = pcv_to_le32(loan->token);
-		hdr.rkey = pcv_to_le32(loan->rkey);
-		hdr.dst_qpn = pcv_to_le32(loan->dst_qpn);
-		hdr.src_qpn = pcv_to_le32(loan->src_qpn);
-		/* What is not sent for lack of memory is sent with the next reminder. */
-		pcv_ctl_send(loan->peer, PCV_VC_REQUEST, &hdr);
-	}
-}
-
-/* Ask all loans of a list back, and wait. Return: false: some have not come. */
-static bool loans_return(struct list_head *own)
-{
-	struct direct_loan *loan;
-	unsigned int ms;
-
-	spin_lock_bh(&loan_lock);
-	list_for_each_entry(loan, own, own)
-		list_move_tail(&loan->all, &loans_due);
-	spin_unlock_bh(&loan_lock);
-
-	for (ms = 0; ms < PCV_DIRECT_WAIT_MS && !loans_back(own); ms += DIRECT_LOOK_MS) {
-		if (ms % DIRECT_REMIND_MS == 0)
-			send_unmaps(own);
-		wait_event_timeout(loans_wait, loans_back(own), msecs_to_jiffies(DIRECT_LOOK_MS));
-	}
-	return loans_back(own);
-}
-
-static void loans_free(struct list_head *own)
-{
-	struct direct_loan *loan, *next;
-	LIST_HEAD(dead);
-
-	spin_lock_bh(&loan_lock);
-	list_for_each_entry(loan, own, own)
-		list_del(&loan->all);
-	list_splice_init(own, &dead);
-	spin_unlock_bh(&loan_lock);
-	list_for_each_entry_safe(loan, next, &dead, own)
-		loan_free(loan);
-}
-
-bool pcv_direct_return(struct pcv_mr *mr)
-{
-	struct direct_loan *loan;
-	bool safe = true;
-
-	if (!loans_return(&mr->lent)) {
-		list_for_each_entry(loan, &mr->lent, own) {
-			if (loan_is_back(loan))
-				continue;
-			pcv_stat_inc(PCV_STAT_DIRECT_FENCES);
-			pr_warn_ratelimited("%s does not let go of a memory region: shut out\n",
-					    pcv_peer_name(loan->peer));
-			safe &= pcv_peer_fence_direct(loan->peer);
-		}
-	}
-	loans_free(&mr->lent);
-	if (safe)
-		return true;
-	pr_warn("a peer that cannot be shut out may write to %llu KiB: not used again\n",
-		mr->length >> 10);
-	/* Where it can be found; and nobody else needs the list any more. */
-	spin_lock_bh(&loan_lock);
-	list_add_tail(&mr->lent, &direct_lost);
-	spin_unlock_bh(&loan_lock);
-	return false;
-}
-
-void pcv_direct_unmapped(struct pcv_verbs *dev, struct pcv_peer *peer,
-			 const struct pcv_fast_hdr *hdr)
-{
-	u32 token = pcv_le32(hdr->token);
-	struct direct_loan *loan;
-
-	spin_lock_bh(&loan_lock);
-	list_for_each_entry(loan, &loans_due, all)
-		if (loan->peer == peer && loan->token == token)
-			WRITE_ONCE(loan->back, true);
-	spin_unlock_bh(&loan_lock);
-	wake_up_all(&loans_wait);
-}
 
 /* --- borrowing ------------------------------------------------------------------------------ */
 
@@ -562,7 +296,7 @@ static unsigned long *told_pfns(const struct pcv_direct *d, __le64 *told)
 	for (page = 0; page < DIRECT_PAGES; page++) {
 		addr = pcv_le64(told[page * DIRECT_PAGE_UNITS]);
 		for (i = 1; i < DIRECT_PAGE_UNITS && addr != PCV_DIRECT_NONE; i++)
-			if (pcv_le64(told[page * DIRECT_PAGE_UNITS + i]) != addr + i * DIRECT_UNIT)
+			if (pcv_le64(told[page * DIRECT_PAGE_UNITS + i]) != addr + i * PCV_DIRECT_UNIT)
 				addr = PCV_DIRECT_NONE;
 		pfn[page] = addr == PCV_DIRECT_NONE ? 0 : pcv_peer_direct_pfn(d->peer, addr);
 	}
@@ -743,7 +477,6 @@ void pcv_direct_stop(struct pcv_qp *qp)
 void pcv_direct_drop(struct pcv_qp *qp)
 {
 	struct pcv_direct *d = qp->direct;
-	struct direct_loan *loan;
 
 	if (!d)
 		return;
@@ -751,17 +484,7 @@ void pcv_direct_drop(struct pcv_qp *qp)
 	mutex_lock(&d->mutex);
 	direct_clear(d);
 	mutex_unlock(&d->mutex);
-
-	/* An ASK that found the state before may be under way. */
-	spin_lock_bh(&qp->rq.lock);
-	spin_unlock_bh(&qp->rq.lock);
-	if (!loans_return(&d->lent)) {
-		/* No fence from here: a peer on its way down may wait for qp->modify. */
-		list_for_each_entry(loan, &d->lent, own)
-			if (!loan_is_back(loan))
-				pcv_peer_broken(loan->peer, "does not let go of direct memory");
-	}
-	loans_free(&d->lent);
+	pcv_loan_return_qp(qp);
 }
 
 /* --- UNMAP -------------------------------------------------------------------------- */
@@ -852,22 +575,9 @@ void pcv_direct_unmap(struct pcv_verbs *dev, struct pcv_peer *peer,
 
 void pcv_direct_peer_down(struct pcv_peer *peer)
 {
-	struct direct_loan *loan, *next;
 	struct pcv_direct *d;
-	LIST_HEAD(dead);
 
-	spin_lock_bh(&loan_lock);
-	list_for_each_entry_safe(loan, next, &loans, all) {
-		if (loan->peer != peer)
-			continue;
-		list_del(&loan->own);
-		list_move(&loan->all, &dead);
-	}
-	spin_unlock_bh(&loan_lock);
-	list_for_each_entry_safe(loan, next, &dead, all)
-		loan_free(loan);
-	/* Those that are waited for end because the peer is not up. */
-	wake_up_all(&loans_wait);
+	pcv_loan_peer_down(peer);
 
 	mutex_lock(&direct_mutex);
 	list_for_each_entry(d, &direct_list, entry) {
@@ -894,7 +604,6 @@ int pcv_direct_create(struct pcv_qp *qp, struct ib_udata *udata, void *slots, u6
 	d->slot = slots;
 	mutex_init(&d->mutex);
 	spin_lock_init(&d->lock);
-	INIT_LIST_HEAD(&d->lent);
 	INIT_WORK(&d->work, direct_work);
 	/* Which peer it will be is not known yet: they are all alike. */
 	d->map = pcv_map_create(udata, PCV_DIRECT_SLOTS * PCV_DIRECT_PIECE,

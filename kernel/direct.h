@@ -47,23 +47,10 @@ void pcv_direct_stop(struct pcv_qp *qp);
  *
  * Its process reaches nothing any more, and the process at the other end
  * nothing that it learnt through this queue pair; waits for that one's kernel,
- * PCV_DIRECT_WAIT_MS at most. The state has been left before, the peer is still
+ * PCV_LOAN_WAIT_MS at most. The state has been left before, the peer is still
  * there. Process context; qp->modify may be held.
  */
 void pcv_direct_drop(struct pcv_qp *qp);
-
-/* --- regions ------------------------------------------------------------------------ */
-
-/**
- * pcv_direct_return() - nobody may write to a region any more
- *
- * Its key is gone, and whoever found it before has put it down. Process
- * context; sleeps, PCV_DIRECT_WAIT_MS at most, whatever signals come.
- *
- * Return: false if the memory must not be used again, because it could not be
- * taken from a peer that is stuck.
- */
-bool pcv_direct_return(struct pcv_mr *mr);
 
 /* --- peers --------------------------------------------------------------------------- */
 
@@ -74,13 +61,10 @@ bool pcv_direct_return(struct pcv_mr *mr);
  */
 void pcv_direct_peer_down(struct pcv_peer *peer);
 
-/* Messages. Softirq; the first two with the lock of @qp's responder, connected to @peer. */
-void pcv_direct_ask(struct pcv_qp *qp, struct pcv_peer *peer, const struct pcv_fast_hdr *hdr);
+/* Messages. Softirq; the first with the lock of @qp's responder, connected to @peer. */
 void pcv_direct_tell(struct pcv_qp *qp, struct pcv_peer *peer, const struct pcv_fast_hdr *hdr,
 		     const struct pcv_rx *rx);
 void pcv_direct_unmap(struct pcv_verbs *dev, struct pcv_peer *peer,
 		      const struct pcv_fast_hdr *hdr);
-void pcv_direct_unmapped(struct pcv_verbs *dev, struct pcv_peer *peer,
-			 const struct pcv_fast_hdr *hdr);
 
 #endif /* PCV_DIRECT_H */

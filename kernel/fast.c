@@ -37,6 +37,7 @@
 #include "dev.h"
 #include "direct.h"
 #include "fast.h"
+#include "loan.h"
 
 static bool fast = true;
 module_param(fast, bool, 0644);
@@ -757,7 +758,7 @@ static void rx_qp(struct pcv_qp *qp, const struct pcv_fast_hdr *hdr, const struc
 		wake_up(&qp->fast->answered);
 		break;
 	case PCV_FAST_ASK:
-		pcv_direct_ask(qp, qp->peer, hdr);
+		pcv_loan_ask(qp, qp->peer, hdr);
 		break;
 	case PCV_FAST_TELL:
 		pcv_direct_tell(qp, qp->peer, hdr, rx);
@@ -780,7 +781,7 @@ void pcv_fast_rx(struct pcv_verbs *dev, struct pcv_peer *peer, const struct pcv_
 		pcv_direct_unmap(dev, peer, hdr);
 		return;
 	case PCV_FAST_UNMAPPED:
-		pcv_direct_unmapped(dev, peer, hdr);
+		pcv_loan_unmapped(peer, hdr);
 		return;
 	}
 	qp = pcv_qp_get(dev, pcv_le32(hdr->dst_qpn));

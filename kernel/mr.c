@@ -4,7 +4,7 @@
  *
  * A peer reaches a region through this kernel, message by message: each looks
  * the key up anew and holds a reference while it copies. Deregistration waits
- * for copies under way. Only if pages were lent to processes of peers (direct.c)
+ * for copies under way. Only if pages were lent to processes of peers (loan.c)
  * does it wait for these peers' kernels, too, for a bounded time.
  */
 #include <linux/highmem.h>
@@ -12,7 +12,7 @@
 #include <linux/slab.h>
 
 #include "dev.h"
-#include "direct.h"
+#include "loan.h"
 
 static struct pcv_mr *mr_alloc(struct pcv_verbs *dev, struct ib_pd *pd, enum pcv_mr_kind kind,
 			       int access)
@@ -298,7 +298,7 @@ int pcv_dereg_mr(struct ib_mr *ib, struct ib_udata *udata)
 	 */
 	pcv_mr_put(mr);
 	wait_for_completion(&mr->gone);
-	safe = pcv_direct_return(mr);
+	safe = pcv_loan_return_region(mr);
 	xa_erase_irq(&dev->mrs, index);
 	if (!safe)
 		return 0;

@@ -233,6 +233,7 @@ int pcv_create_qp(struct ib_qp *ib, struct ib_qp_init_attr *init, struct ib_udat
 	spin_lock_init(&qp->post_lock);
 	spin_lock_init(&sq->lock);
 	spin_lock_init(&rq->lock);
+	INIT_LIST_HEAD(&qp->lent);
 	INIT_LIST_HEAD(&rq->backlog);
 	INIT_LIST_HEAD(&rq->owes);
 	INIT_LIST_HEAD(&rq->hungry);
