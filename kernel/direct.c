@@ -296,7 +296,8 @@ static unsigned long *told_pfns(const struct pcv_direct *d, __le64 *told)
 	for (page = 0; page < DIRECT_PAGES; page++) {
 		addr = pcv_le64(told[page * DIRECT_PAGE_UNITS]);
 		for (i = 1; i < DIRECT_PAGE_UNITS && addr != PCV_DIRECT_NONE; i++)
-			if (pcv_le64(told[page * DIRECT_PAGE_UNITS + i]) != addr + i * PCV_DIRECT_UNIT)
+			if (pcv_le64(told[page * DIRECT_PAGE_UNITS + i]) !=
+			    addr + i * PCV_DIRECT_UNIT)
 				addr = PCV_DIRECT_NONE;
 		pfn[page] = addr == PCV_DIRECT_NONE ? 0 : pcv_peer_direct_pfn(d->peer, addr);
 	}

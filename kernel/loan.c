@@ -13,6 +13,7 @@
 #include <linux/wait.h>
 
 #include "dev.h"
+#include "fast.h"
 #include "loan.h"
 
 /* How long a borrower may take, and how often it is reminded. */
@@ -96,7 +97,8 @@ static u64 unit_address(const struct pcv_mr *mr, const struct pcv_peer *peer, u6
 	phys_addr_t phys;
 	u64 off;
 
-	if (va < mr->iova || mr->length < PCV_DIRECT_UNIT || va - mr->iova > mr->length - PCV_DIRECT_UNIT)
+	if (va < mr->iova || mr->length < PCV_DIRECT_UNIT ||
+	    va - mr->iova > mr->length - PCV_DIRECT_UNIT)
 		return PCV_DIRECT_NONE;
 	off = va - mr->iova + mr->first_offset;
 	/* An address that the user chose need not be that of the memory, modulo a unit. */

@@ -20,7 +20,10 @@
 
 #include <rdma/pcieverbs-abi.h>
 
+#include "cq.h"
+#include "fast-qp.h"
 #include "fast.h"
+#include "memory.h"
 #include "os.h"
 #include "ring.h"
 #include "word.h"
@@ -29,9 +32,6 @@
 
 /* Completions taken from one queue pair before its neighbour's turn. */
 #define PCV_VISIT		16
-
-/* Queue pairs with a fast ring that every poll looks at; the others take turns. */
-#define PCV_HOT			16
 
 #define pcv_likely(x)		__builtin_expect(!!(x), 1)
 #define pcv_unlikely(x)		__builtin_expect(!!(x), 0)
@@ -57,20 +57,8 @@ static inline void pcv_unlock(pthread_spinlock_t *lock, bool taken)
 		pthread_spin_unlock(lock);
 }
 
-/* Memory shared with the kernel. */
-struct pcv_region {
-	void *base;
-	size_t bytes;
-};
-
 struct pcv_device {
 	struct verbs_device vdev;
-};
-
-struct pcv_mr {
-	struct verbs_mr vmr;
-	uint64_t iova;
-	struct pcv_mr *next;		/* in its bucket */
 };
 
 /**
@@ -92,121 +80,9 @@ struct pcv_context {
 	struct pcv_region fabric;
 };
 
-/**
- * struct pcv_mr_cache - the region that was used last
- * @generation: of the context's table when it was found, plus one; 0: none
- * @lkey: its key
- * @iova: its address
- * @bytes: its length
- * @at: where that lies in this process
- */
-struct pcv_mr_cache {
-	uint32_t generation;
-	uint32_t lkey;
-	uint64_t iova;
-	uint64_t bytes;
-	char *at;
-};
-
 struct pcv_ah {
 	struct ibv_ah ah;
 	uint32_t number;
-};
-
-enum pcv_cq_role {
-	PCV_CQ_SEND = 1,
-	PCV_CQ_RECV = 2,
-};
-
-/**
- * struct pcv_cq_link - what a completion queue knows of one of its queue pairs
- * @qp: the queue pair, which contains this
- * @roles: enum pcv_cq_role bits: which of its completions come here
- * @active: on the list of those that may have completions
- * @recv_first: whose turn it is to be reported first
- * @watched: it has a fast ring, and a place among those that are looked at
- *	without a hint
- * @hot: that place is among the hot ones; looked at without the lock
- * @at: which place
- * @before, @after: there, a circle
- * @next: in the slot
- *
- * Guarded by the completion queue's lock.
- */
-struct pcv_cq_link {
-	struct pcv_qp *qp;
-	unsigned int roles;
-	bool active;
-	bool recv_first;
-	bool watched;
-	bool hot;
-	uint32_t at;
-	struct pcv_cq_link *before, *after;
-	struct pcv_cq_link *next;
-};
-
-/**
- * struct pcv_watch - where news of a queue pair would be seen
- * @tail: tail word of the next line in its fast ring
- * @sent: counts the sends that the process has completed itself
- * @seq: the number that the line will have
- * @done: @sent as far as polled
- * @link: whose it is
- *
- * All that a look at an idle queue pair needs, without touching the latter.
- */
-struct pcv_watch {
-	const __le64 *tail;
-	const uint32_t *sent;
-	uint32_t seq;
-	uint32_t done;
-	struct pcv_cq_link *link;
-};
-
-/**
- * struct pcv_cq - a completion queue: where to look, and in what order
- * @lock: guards all of it and the consumer's side of its queue pairs
- * @active: queue pairs that may have completions, a circle; whose turn it is
- * @active_count: their number; looked at without the lock
- * @watch_count: queue pairs that are watched; looked at without the lock
- * @hot_count, @hot_turn: those of them in @hot, and which is the next
- * @hot_used: bits of those that had something since they were looked through
- * @polls: until then
- * @greet_turn: whose peer may be told something next
- * @active_turn: the active ones come before the hot ones this time
- * @cold_count, @cold_turn, @cold_room: the others, which is the next, and for
- *	how many there is room
- * @cold: they take turns
- * @uncalled: queue pairs whose peers are not asked to wake this process
- * @was_armed: at any time; from then on peers must look whether they are called
- * @called_solicited: the others are asked for solicited messages only
- * @slot: queue pairs by number modulo PCV_CQ_SLOTS
- * @ex_wc: the completion that the extended calls read
- */
-struct pcv_cq {
-	struct verbs_cq vcq;
-	struct pcv_region region;
-	struct pcv_cq_shared *shared;
-	pthread_spinlock_t lock;
-	struct pcv_cq_link *active;
-	unsigned int active_count;
-	uint32_t watch_count;
-	uint32_t hot_count;
-	uint32_t hot_turn;
-	uint32_t hot_used;
-	uint32_t polls;
-	uint32_t greet_turn;
-	bool active_turn;
-	bool called_solicited;
-	int was_armed;
-	uint32_t cold_count;
-	uint32_t cold_turn;
-	uint32_t cold_room;
-	struct pcv_watch *cold;
-	struct pcv_qp *uncalled;
-	struct pcv_watch hot[PCV_HOT] __attribute__((__aligned__(64)));
-	struct pcv_cq_link *slot[PCV_CQ_SLOTS];
-	struct ibv_wc ex_wc;
 };
 
 /**
@@ -311,139 +187,6 @@ enum pcv_starved {
 /* No receive was posted yet. */
 #define PCV_RECV_NONE		UINT32_MAX
 
-/**
- * struct pcv_record - a send that the process has completed itself
- * @wr_id: as posted
- * @byte_len: its length
- * @after: work requests given to the kernel before it
- * @wc_opcode: enum ibv_wc_opcode
- */
-struct pcv_record {
-	uint64_t wr_id;
-	uint32_t byte_len;
-	uint32_t after;
-	uint32_t wc_opcode;
-};
-
-/**
- * struct pcv_fast_send - the sending half of a queue pair with fast rings
- * @ctl: what the consumer says, in the own block
- * @record: sends that are complete and not polled, as many as the queue is long
- * @sent: messages sent through the fast ring
- * @kernel: work requests given to the kernel that take a receive
- * @stalled_at: the credit when the consumer was waited for in vain
- * @answered: the last call for which the peer was woken
- * @on: the peer's block has been seen to be open since the last reset
- * @stalled: the consumer was waited for in vain
- * @bad: it said what cannot be
- * @queued: how many went to the kernel only because it was busy; below 0: how
- *	many more may before it is waited for
- * @done: of the records, those written; read by those who poll
- * @mr: the region sent from last
- * @polled: records polled, under the send completion queue's lock
- * @ring: the peer's block
- *
- * Guarded by the send queue's lock.
- */
-struct pcv_fast_send {
-	const struct pcv_fast_ctl *ctl;
-	struct pcv_record *record;
-	uint32_t sent;
-	uint32_t kernel;
-	uint32_t stalled_at;
-	uint32_t answered;
-	bool on;
-	bool stalled;
-	bool bad;
-	int queued;
-	uint32_t done;
-	struct pcv_mr_cache mr;
-	uint32_t polled __attribute__((__aligned__(64)));
-	struct pcv_fast_tx ring __attribute__((__aligned__(64)));
-};
-
-/**
- * struct pcv_fast_recv - the receiving half of a queue pair with fast rings
- * @ring: the own block
- * @on: there is one; changed under the locks of both queues too
- * @flushing: nothing more is taken out of it
- * @has_recv: a shared receive was taken for the message at the head: @wqe, @sge
- * @called: the peer is asked to wake this process, and has not done it
- * @in_uncalled: on the completion queue's list
- * @events: the kernel knows that this process sleeps
- * @taken: messages taken out of it
- * @kernel: messages taken out of the receive ring
- * @call: with what the peer is asked
- * @peer_qpn: the queue pair at the other end
- * @limit: what the peer was told; guarded as the posting of receives is
- * @ctl: where the peer looks, in its block
- * @mr: the region received into last
- * @next_uncalled: on that list
- * @next_of_srq: on the shared receive queue's list, under its lock
- *
- * Guarded by the receive completion queue's lock.
- */
-struct pcv_fast_recv {
-	struct pcv_fast_rx ring;
-	bool on;
-	bool flushing;
-	bool has_recv;
-	bool called;
-	bool in_uncalled;
-	bool events;
-	uint32_t taken;
-	uint32_t kernel;
-	uint32_t call;
-	uint32_t peer_qpn;
-	uint32_t limit;
-	struct pcv_fast_ctl *ctl;
-	struct pcv_mr_cache mr;
-	struct pcv_qp *next_uncalled;
-	struct pcv_qp *next_of_srq;
-	struct pcv_rwqe wqe;
-	struct pcv_sge sge[PCV_MAX_SGE];
-};
-
-/**
- * struct pcv_direct_use - what the process thinks of a direct slot
- * @va: of the piece
- * @rkey: of the region
- * @ask: what was put into the slot, 0: nothing yet
- * @uses: work requests for it so far
- * @stamp: the count of writes when it was used last
- */
-struct pcv_direct_use {
-	uint64_t va;
-	uint32_t rkey;
-	uint32_t ask;
-	uint32_t uses;
-	uint32_t stamp;
-};
-
-/**
- * struct pcv_direct - remote memory that the process may write itself
- * @slot: in the region; NULL: there is none
- * @offset: of the mapping
- * @region: mapped at its first use
- * @failed: it could not be
- * @last: the slot used last
- * @ask: the last number asked with
- * @writes: counted, for the age of slots
- * @use: a note for each slot
- *
- * Guarded by the send queue's lock.
- */
-struct pcv_direct {
-	struct pcv_direct_slot *slot;
-	uint64_t offset;
-	struct pcv_region region;
-	bool failed;
-	uint32_t last;
-	uint32_t ask;
-	uint32_t writes;
-	struct pcv_direct_use use[PCV_DIRECT_SLOTS];
-};
-
 /* Why a queue pair was given up; the vendor_err of its completions. */
 enum pcv_break {
 	PCV_BREAK_NONE,
@@ -529,51 +272,7 @@ static inline struct pcv_qp *pcv_qp(struct ibv_qp *qp)
 	return pcv_container(qp, struct pcv_qp, vqp.qp);
 }
 
-/* --- region.c --- */
-
-/**
- * pcv_region_map() - map what the kernel made for an object
- * @offset, @bytes: from the answer of the create call
- *
- * A child does not inherit it. Return: 0 or a positive errno.
- */
-int pcv_region_map(struct ibv_context *ctx, uint64_t offset, uint64_t bytes,
-		   struct pcv_region *region);
-/* The same for what may only be read; a child inherits it. */
-int pcv_region_map_read(struct ibv_context *ctx, uint64_t offset, uint64_t bytes,
-			struct pcv_region *region);
-void pcv_region_unmap(struct pcv_region *region);
-
-/* Whether @count elements of @stride bytes at @offset lie inside, aligned to @align. */
-bool pcv_region_holds(const struct pcv_region *region, uint32_t offset, uint32_t count,
-		      uint32_t stride, uint32_t align);
-
-static inline bool pcv_is_power_of_two(uint32_t n)
-{
-	return n && !(n & (n - 1));
-}
-
-/* Zeroed memory on cache lines of its own; to be freed. */
-void *pcv_zalloc(size_t bytes);
-
-/* --- mr.c, ah.c: operations, and --- */
-
-struct ibv_pd *pcv_pd_alloc(struct ibv_context *ctx);
-int pcv_pd_free(struct ibv_pd *pd);
-struct ibv_mr *pcv_mr_reg(struct ibv_pd *pd, void *addr, size_t bytes, uint64_t iova, int access);
-int pcv_mr_dereg(struct verbs_mr *vmr);
-
-/**
- * pcv_mr_find() - where a segment of a receive lies in this process
- *
- * Return: NULL unless it lies in a region of @pd that may be written locally.
- */
-void *pcv_mr_find(struct pcv_context *ctx, const struct ibv_pd *pd, const struct pcv_sge *sge);
-
-/* The same for those who may use the same region again and again; @access 0: to read it. */
-void *pcv_mr_lookup(struct pcv_context *ctx, const struct ibv_pd *pd, struct pcv_mr_cache *cache,
-		    uint64_t addr, uint32_t bytes, uint32_t lkey, int access);
-
+/* pcv_mr_lookup() for those who may use the same region again and again. */
 static inline void *pcv_mr_cached(struct pcv_qp *qp, struct pcv_mr_cache *cache, uint64_t addr,
 				  uint32_t bytes, uint32_t lkey, int access)
 {
@@ -587,6 +286,8 @@ static inline void *pcv_mr_cached(struct pcv_qp *qp, struct pcv_mr_cache *cache,
 	return pcv_mr_lookup(ctx, qp->vqp.qp.pd, cache, addr, bytes, lkey, access);
 }
 
+/* --- ah.c --- */
+
 /*
  * An address that is only a LID becomes a link-local GID, if the LID is known;
  * everything else stays as it is.
@@ -594,42 +295,6 @@ static inline void *pcv_mr_cached(struct pcv_qp *qp, struct pcv_mr_cache *cache,
 void pcv_ah_attr_complete(struct ibv_context *ctx, struct ibv_ah_attr *attr);
 struct ibv_ah *pcv_ah_create(struct ibv_pd *pd, struct ibv_ah_attr *attr);
 int pcv_ah_destroy(struct ibv_ah *ah);
-
-/* --- cq.c, cq-ex.c --- */
-
-struct ibv_cq *pcv_cq_create(struct ibv_context *ctx, int cqe, struct ibv_comp_channel *chan,
-			     int vector);
-struct ibv_cq_ex *pcv_cq_create_ex(struct ibv_context *ctx, struct ibv_cq_init_attr_ex *attr);
-int pcv_cq_resize(struct ibv_cq *ibcq, int cqe);
-int pcv_cq_destroy(struct ibv_cq *ibcq);
-int pcv_cq_arm(struct ibv_cq *ibcq, int solicited_only);
-
-/* Add a queue pair to, or remove it from, its completion queue. Caller holds the lock. */
-void pcv_cq_link_add(struct pcv_cq *cq, struct pcv_cq_link *link);
-void pcv_cq_link_del(struct pcv_cq *cq, struct pcv_cq_link *link);
-void pcv_cq_link_start(struct pcv_cq *cq, struct pcv_cq_link *link);
-void pcv_cq_link_stop(struct pcv_cq *cq, struct pcv_cq_link *link);
-
-/* Take the kernel's hints: what they name becomes active. Caller holds the lock. */
-void pcv_cq_hints_take(struct pcv_cq *cq);
-
-/* Give a hint as the kernel would. No lock needed. */
-void pcv_cq_hint(struct pcv_cq *cq, const struct pcv_qp *qp);
-
-/* --- watch.c: queue pairs that nobody hints at --- */
-
-/* Have room for one more. Return: 0 or ENOMEM. */
-int pcv_watch_reserve(struct pcv_cq *cq);
-
-/* Caller of these holds the completion queue's lock. */
-void pcv_watch_add(struct pcv_cq *cq, struct pcv_cq_link *link);
-void pcv_watch_del(struct pcv_cq *cq, struct pcv_cq_link *link);
-
-/* A queue pair was looked into; @used: it had something, and may have more soon. */
-void pcv_watch_update(struct pcv_cq *cq, struct pcv_cq_link *link, bool used);
-
-/* Completions of those who have any. Return: how many. */
-int pcv_watch_poll(struct pcv_cq *cq, int n, struct ibv_wc *wc);
 
 /* --- poll.c --- */
 
@@ -695,95 +360,6 @@ int pcv_recv_next(struct pcv_qp *qp, uint32_t *wqe, struct pcv_sge *sge);
 /* It has ended. Return: 1 with *@wr_id, or -EPROTO with *@why. */
 int pcv_recv_end(struct pcv_qp *qp, uint32_t wqe, uint32_t bytes, uint64_t *wr_id,
 		 enum pcv_break *why);
-
-/* --- fast-qp.c, fast-rx.c, fast-tx.c: fast rings; direct.c: remote memory --- */
-
-/**
- * pcv_fast_create() - map what the answer of the create call offers
- *
- * Return: 0 or a positive errno; nothing is offered: 0.
- */
-int pcv_fast_create(struct pcv_qp *qp, const struct pcv_create_qp_resp *resp);
-void pcv_fast_destroy(struct pcv_qp *qp);
-
-/* Connected: the own block may be there. Caller holds no lock. */
-void pcv_fast_start(struct pcv_qp *qp);
-
-/* All begins anew. Caller holds the completion queues' locks and those of both queues. */
-void pcv_fast_reset(struct pcv_qp *qp);
-
-/* To be polled, or no longer. Caller holds the completion queues' locks. */
-void pcv_fast_watch(struct pcv_qp *qp);
-void pcv_fast_unwatch(struct pcv_qp *qp);
-
-/* A shared receive that was taken for a message that did not come. */
-void pcv_fast_return(struct pcv_qp *qp);
-
-/*
- * Tell the peer how long a message may be. Caller holds the lock that guards
- * the posting of receives.
- */
-void pcv_fast_limit(struct pcv_qp *qp);
-
-/* The first time that there is anything to tell. Caller holds none of those locks. */
-void pcv_fast_greet(struct pcv_qp *qp);
-
-/* Tell the peer what was consumed. Caller holds the receive completion queue's lock. */
-void pcv_fast_credit_give(struct pcv_qp *qp);
-
-/* The process will sleep: have peers wake it. Caller holds the completion queue's lock. */
-void pcv_fast_call(struct pcv_cq *cq, bool solicited);
-void pcv_fast_uncall(struct pcv_qp *qp);
-/* Call a peer that has never been called. */
-void pcv_fast_recall(struct pcv_qp *qp);
-
-/*
- * A receive was posted: does a message wait for one whose event is still owed? Then
- * the kernel is to be called. Behind a full barrier that follows the post.
- */
-bool pcv_fast_feed(struct pcv_qp *qp);
-
-/* As pcv_rx_poll(), for both rings. */
-int pcv_fast_rx_poll(struct pcv_qp *qp, int n, struct ibv_wc *wc, bool *stuck);
-
-/* Sends that this process and the kernel have completed, in their order. */
-int pcv_fast_sq_poll(struct pcv_qp *qp, int n, struct ibv_wc *wc);
-
-/* Only those that this process has, whatever the kernel's. */
-int pcv_fast_sq_drain(struct pcv_qp *qp, int n, struct ibv_wc *wc);
-
-/* What is left to do when the send queue's lock is free again. */
-enum pcv_fast_todo {
-	PCV_FAST_KICK = 1,
-	PCV_FAST_HINT = 2,
-	PCV_FAST_SELF = 8,		/* the send completion queue wants its event */
-	PCV_FAST_BREAK = 4,
-};
-
-/**
- * pcv_fast_post() - send what can be sent without the kernel
- * @todo: enum pcv_fast_todo
- *
- * Caller holds the send queue's lock. Return: the first work request that
- * cannot, NULL if all were sent.
- */
-struct ibv_send_wr *pcv_fast_post(struct pcv_qp *qp, struct ibv_send_wr *wr, unsigned int *todo);
-void pcv_fast_todo(struct pcv_qp *qp, unsigned int todo);
-
-/* Note that a send is complete; there must be room. */
-void pcv_fast_record(struct pcv_qp *qp, const struct ibv_send_wr *wr, uint32_t bytes,
-		     enum ibv_wc_opcode wc_opcode, unsigned int *todo);
-
-/* Could this WRITE be done so now? If not it is seen to that it can be later. */
-bool pcv_direct_probe(struct pcv_qp *qp, const struct ibv_send_wr *wr, unsigned int *todo);
-
-/*
- * Write to remote memory. Return: whether it is done; if not, the kernel has
- * to do all of it.
- */
-bool pcv_direct_write(struct pcv_qp *qp, const struct ibv_send_wr *wr, unsigned int *todo);
-void pcv_direct_create(struct pcv_qp *qp, const struct pcv_create_qp_resp *resp);
-void pcv_direct_reset(struct pcv_qp *qp);
 
 /* --- post.c, kick.c --- */
 
