@@ -42,6 +42,7 @@ honest_pid=$!
 sleep 1
 step "one side scribbles" hostile one_side
 step "both sides scribble" hostile both
+step "blocks go while they are read" hostile gone
 step "honest traffic went on, all of it right" honest_ended
 grep -h "several \[" "$tmp/honest/server" "$tmp/honest/client"
 step "nothing left open on node0" idle_again node0 "$idle0"

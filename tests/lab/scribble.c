@@ -3,9 +3,12 @@
  * A hostile process: A, and with `both` also B, writes garbage over its own
  * fast block and its peer's while both go on posting and polling. The queue
  * pair may break; the processes may not, nor may a receive run over its end.
+ * With `gone`, A reads there while the blocks are taken away from it.
  *
  *   SCRIBBLE_SECONDS (5)  SCRIBBLE_SEED (1)
  */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -260,12 +263,98 @@ static void both(struct vc *vc)
 	rounds(vc, true);
 }
 
+/* --- gone --------------------------------------------------------------------- */
+
+struct reader {
+	unsigned char *block[8];
+	int n;
+	atomic_bool stop;
+	atomic_uint turns;
+};
+
+/* One load from two pages, at each border: it needs both at once, whatever they are. */
+static uint64_t cross(const unsigned char *block, size_t page)
+{
+	uint64_t all = 0, word;
+	size_t at;
+
+	for (at = page; at < BLOCK; at += page) {
+		word = *(const volatile __attribute__((aligned(1))) uint64_t *)(block + at - 4);
+		all |= word;
+	}
+	return all;
+}
+
+static void *reads(void *arg)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	struct reader *r = arg;
+	int i;
+
+	while (!atomic_load(&r->stop)) {
+		for (i = 0; i < r->n; i++)
+			cross(r->block[i], page);
+		atomic_fetch_add(&r->turns, 1);
+	}
+	return NULL;
+}
+
+static void gone(struct vc *vc)
+{
+	struct vc_opts o = { .len = (2 * SLOTS + 1) * ROOM };
+	size_t page = sysconf(_SC_PAGESIZE), at;
+	int round, under_way, i;
+	struct reader r;
+	unsigned int was;
+	pthread_t thread;
+	struct vc_end e;
+	uint64_t end;
+
+	rng = number("SCRIBBLE_SEED", 1) * 2 + vc->a;
+	for (round = 0; round < 20; round++) {
+		vc_open(vc, &e, &o);
+		for (i = 0; i < SLOTS; i++)
+			post_receive(&e, i);
+		vc_meet(vc);
+		for (i = 0, under_way = 0; i < 500; i++)
+			vc_expect(vc, turn(vc, &e, &under_way), "honest traffic failed");
+		vc_meet(vc);
+		if (vc->a) {
+			memset(&r, 0, sizeof(r));
+			r.n = find_blocks(r.block, 8);
+			vc_expect(vc, r.n >= 2, "found %d blocks", r.n);
+			if (round & 1 && pthread_create(&thread, NULL, reads, &r))
+				vc_die(vc, "pthread_create");
+			vc_to(&e, IBV_QPS_RESET);
+			/* It gets on although nothing is there. */
+			was = atomic_load(&r.turns);
+			end = vc_now_ms() + 10000 * vc_slow();
+			while (round & 1 && atomic_load(&r.turns) < was + 2)
+				if (vc_now_ms() > end)
+					vc_die(vc, "a load from what is gone does not end");
+			/* A load that does not end dies by this. */
+			alarm(20 * vc_slow());
+			for (i = 0; i < r.n; i++) {
+				vc_expect(vc, !cross(r.block[i], page), "something is read");
+				for (at = 0; at < BLOCK; at += 8)
+					vc_expect(vc, !*(volatile uint64_t *)(r.block[i] + at),
+						  "something is read at %zu", at);
+			}
+			alarm(0);
+			atomic_store(&r.stop, true);
+			if (round & 1)
+				pthread_join(thread, NULL);
+		}
+		vc_close(&e);
+	}
+}
+
 #define T(f)          \
 	{             \
 #f, f \
 	}
 
-static const struct vc_test tests[] = { T(one_side), T(both), { NULL, NULL } };
+static const struct vc_test tests[] = { T(one_side), T(both), T(gone), { NULL, NULL } };
 
 int main(int argc, char **argv)
 {
