@@ -248,6 +248,7 @@ static void fast_close(struct pcv_qp *qp)
 	f->live = false;
 	fast_clear(qp, PCV_QP_FAST_TX | PCV_QP_FAST_CTL);
 	spin_unlock_bh(&f->lock);
+	wake_up_all(&f->answered);
 	if (opened)
 		pcv_map_zap(f->tx, 0, PCV_FAST_BYTES >> PAGE_SHIFT);
 }
@@ -561,6 +562,13 @@ void pcv_fast_kick(struct pcv_qp *qp)
 		}
 		spin_unlock_bh(&f->lock);
 	}
+	if (self)
+		pcv_cq_hint(to_cq(qp->ib.send_cq), qp->ib.qp_num, false);
+	if (starved)
+		pcv_cq_hint(to_cq(qp->ib.recv_cq), qp->ib.qp_num, fed & 1);
+	if (wake || wake_solicited)
+		fast_send_wake(qp, wake_solicited);
+
 	/*
 	 * Answered at once by a kernel that is there. If it is late, its answer
 	 * raises an event, perhaps for nothing; one in time never does:
@@ -575,13 +583,8 @@ void pcv_fast_kick(struct pcv_qp *qp)
 		if (f->live && !f->events_on)
 			f->events_late = true;
 		spin_unlock_bh(&f->lock);
+		wake_up_all(&f->answered);
 	}
-	if (self)
-		pcv_cq_hint(to_cq(qp->ib.send_cq), qp->ib.qp_num, false);
-	if (starved)
-		pcv_cq_hint(to_cq(qp->ib.recv_cq), qp->ib.qp_num, fed & 1);
-	if (wake || wake_solicited)
-		fast_send_wake(qp, wake_solicited);
 }
 
 static void fast_barrier(void *unused)
@@ -705,6 +708,7 @@ static void rx_revoke(struct pcv_qp *qp, const struct pcv_fast_hdr *hdr, bool *a
 	f->live = false;
 	f->revoked = true;
 	fast_clear(qp, PCV_QP_FAST_TX | PCV_QP_FAST_CTL);
+	wake_up_all(&f->answered);
 	*answer = false;
 	fast_due(qp, DUE_REVOKED);
 }
@@ -755,7 +759,7 @@ static void rx_qp(struct pcv_qp *qp, const struct pcv_fast_hdr *hdr, const struc
 		/* Messages may have come before the other end looked. */
 		if (late)
 			pcv_cq_hint(to_cq(qp->ib.recv_cq), qp->ib.qp_num, true);
-		wake_up(&qp->fast->answered);
+		wake_up_all(&qp->fast->answered);
 		break;
 	case PCV_FAST_ASK:
 		pcv_loan_ask(qp, qp->peer, hdr);

@@ -122,16 +122,21 @@ static bool behind_fast(struct pcv_qp *qp)
 	 */
 	pcv_qp_kick_set(qp, PCV_KICK_RECV);
 	rq->behind_fast = (s32)(rq->fast - READ_ONCE(qp->shared->fast_taken)) > 0;
-	/* It may sleep for solicited messages: those in front need not be, ours may. */
-	if (rq->behind_fast)
+	/*
+	 * It may sleep for solicited messages: those in front need not be, ours or one
+	 * behind it may. Without a receive they could not be taken; who posts one
+	 * wakes it, or we come again.
+	 */
+	if (rq->behind_fast && pcv_srq_left(to_srq(qp->ib.srq)))
 		pcv_cq_hint(to_cq(qp->ib.recv_cq), qp->ib.qp_num, true);
 	return rq->behind_fast;
 }
 
 /*
- * The last receive of a shared queue may be with the process, for the message that
- * we are about to claim it for: it had begun in the fast ring and is void now. The
- * process gives it back when it looks, but nothing says that it should.
+ * A receive of a shared queue may be with the process, for the very message that a
+ * receive is claimed for here: it had begun in the fast ring and is void now. The
+ * process gives it back when it looks, but nothing says that it should, and it may
+ * be the last one: for this message, or for that of another queue pair.
  */
 static void ask_back(struct pcv_qp *qp)
 {
@@ -171,9 +176,9 @@ static bool claim(struct pcv_qp *qp, const struct pcv_rc_hdr *hdr, u32 ssn)
 		else
 			pcv_qp_kick_set(qp, PCV_KICK_RECV);
 		ret = pcv_recv_claim(qp, &rq->recv);
-		if (!ret)
-			ask_back(qp);
 	}
+	if (!behind)
+		ask_back(qp);
 	if (ret > 0) {
 		/* Asked for when this message came first: a call would find nothing to do. */
 		if (READ_ONCE(qp->shared->kick) & PCV_KICK_RECV)

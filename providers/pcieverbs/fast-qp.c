@@ -21,6 +21,11 @@ static struct pcv_cq *pcv_fast_recv_cq(const struct pcv_qp *qp)
 	return pcv_cq(qp->vqp.qp.recv_cq);
 }
 
+static struct pcv_cq_link *pcv_fast_recv_link(struct pcv_qp *qp)
+{
+	return &qp->link[qp->vqp.qp.recv_cq != qp->vqp.qp.send_cq];
+}
+
 int pcv_fast_create(struct pcv_qp *qp, const struct pcv_create_qp_resp *resp)
 {
 	struct ibv_context *ctx = qp->vqp.qp.context;
@@ -194,6 +199,7 @@ void pcv_fast_reset(struct pcv_qp *qp)
 	qp->recv.kernel = 0;
 	PCV_STORE(&qp->recv.limit, 0);
 	qp->rq.recv_min = PCV_RECV_NONE;
+	PCV_STORE(&qp->rq.starved, 0);
 	qp->send.on = false;
 	qp->send.stalled = false;
 	qp->send.bad = false;
@@ -240,9 +246,16 @@ void pcv_fast_limit(struct pcv_qp *qp)
 	if (!PCV_LOAD(&qp->recv.on) || min == PCV_RECV_NONE || qp->recv.limit == limit ||
 	    !pcv_fast_open(qp))
 		return;
-	/* Nothing is sent fast to somebody who may be asleep and has not said so. */
-	if (!qp->recv.limit && PCV_LOAD(&pcv_fast_recv_cq(qp)->was_armed))
-		pcv_fast_events(qp);
+	/*
+	 * PCV(cq_armed:B) pairs with cq_armed:A
+	 * The block can be written to, then a look whether the queue was ever armed:
+	 * nothing is sent fast to somebody who may be asleep and has not said so.
+	 */
+	if (!qp->recv.limit) {
+		pcv_cpu_mb();
+		if (PCV_LOAD(&pcv_fast_recv_cq(qp)->was_armed))
+			pcv_fast_events(qp);
+	}
 	PCV_STORE(&qp->recv.limit, limit);
 	pcv_out_store_ctl(&qp->recv.ctl->limit, pcv_to_le32(limit));
 	pcv_fast_ctl_flush(qp);
@@ -320,6 +333,9 @@ static void pcv_fast_call_push(struct pcv_qp *qp)
 	(void)pcv_out_read(&qp->recv.ctl->call);
 	/* PCV(fast_call:B) pairs with fast_call:A: and that before the look. */
 	pcv_cpu_mb();
+	/* The next poll need not look at all rings: what is there already is seen here. */
+	if (pcv_fast_ready(&qp->recv.ring))
+		pcv_cq_link_start(pcv_fast_recv_cq(qp), pcv_fast_recv_link(qp));
 }
 
 /*

@@ -440,6 +440,26 @@ static int pcv_fast_flush(struct pcv_qp *qp, struct ibv_wc *wc, enum pcv_break *
 }
 
 /*
+ * What an event would be for: the message at the head, which found no receive, and
+ * perhaps others behind it. Where that is not known, or a long one is solicited only
+ * in its last part, it is for whoever waits.
+ */
+static uint32_t pcv_fast_owed(const struct pcv_qp *qp)
+{
+	const struct pcv_fast_rx *ring = &qp->recv.ring;
+	const struct pcv_line *next;
+	struct pcv_fast_msg msg;
+
+	if (pcv_fast_get(ring, &msg) <= 0 || !(msg.flags & PCV_FAST_LAST) ||
+	    msg.flags & PCV_FAST_SOLICITED)
+		return PCV_STARVED | PCV_STARVED_SOLICITED;
+	next = &ring->line[(ring->head + msg.lines) & PCV_FAST_LINE_MASK];
+	if ((uint32_t)pcv_le64(pcv_in_load(&next->tail)) == ring->seq + msg.lines)
+		return PCV_STARVED | PCV_STARVED_SOLICITED;
+	return PCV_STARVED;
+}
+
+/*
  * The next message has come, and there is no receive for it. Its event has been
  * raised or not: whoever posts a receive owes another one.
  *
@@ -447,16 +467,12 @@ static int pcv_fast_flush(struct pcv_qp *qp, struct ibv_wc *wc, enum pcv_break *
  */
 static bool pcv_fast_starve(struct pcv_qp *qp)
 {
-	struct pcv_fast_msg msg;
-	uint32_t starved = PCV_STARVED;
+	uint32_t owed = pcv_fast_owed(qp);
 
 	/* What the poster has cleared is said again: another queue pair may have been faster. */
-	if (PCV_LOAD(&qp->rq.starved) && (!qp->srq || PCV_LOAD(&qp->srq->starved)))
+	if ((PCV_LOAD(&qp->rq.starved) & owed) == owed && (!qp->srq || PCV_LOAD(&qp->srq->starved)))
 		return false;
-	/* Of the other ring nothing is known. */
-	if (pcv_fast_get(&qp->recv.ring, &msg) <= 0 || msg.flags & PCV_FAST_SOLICITED)
-		starved |= PCV_STARVED_SOLICITED;
-	PCV_STORE(&qp->rq.starved, starved);
+	PCV_STORE(&qp->rq.starved, owed);
 	if (qp->srq)
 		PCV_STORE(&qp->srq->starved, 1);
 	/*
@@ -470,19 +486,15 @@ static bool pcv_fast_starve(struct pcv_qp *qp)
 
 bool pcv_fast_feed(struct pcv_qp *qp)
 {
-	/*
-	 * PCV(recv_starved:B) pairs with recv_starved:A
-	 * Behind the barrier of the post. Who starves has armed before, or will look
-	 * for receives after it has armed.
-	 */
-	uint32_t starved = pcv_cpu_load_acquire(&qp->rq.starved);
+	uint32_t starved = PCV_LOAD(&qp->rq.starved);
 	uint32_t armed, call;
 
 	if (!starved)
 		return false;
-	PCV_STORE(&qp->rq.starved, 0);
+	starved = pcv_word_clear(&qp->rq.starved);
 	armed = PCV_LOAD(&pcv_cq(qp->vqp.qp.recv_cq)->shared->armed);
-	if (armed < (starved & PCV_STARVED_SOLICITED ? PCV_CQ_ARMED_SOLICITED : PCV_CQ_ARMED_ANY))
+	if (!starved ||
+	    armed < (starved & PCV_STARVED_SOLICITED ? PCV_CQ_ARMED_SOLICITED : PCV_CQ_ARMED_ANY))
 		return false;
 	call = (qp->shared->starved & ~1u) + 2;
 	PCV_STORE(&qp->shared->starved, call | !!(starved & PCV_STARVED_SOLICITED));

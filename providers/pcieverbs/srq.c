@@ -154,6 +154,12 @@ static bool pcv_srq_publish(struct pcv_srq *srq, uint32_t tail)
 		pcv_cpu_mb();
 	if (pcv_unlikely(PCV_LOAD(&srq->starved))) {
 		PCV_STORE(&srq->starved, 0);
+		/*
+		 * PCV(recv_starved:B) pairs with recv_starved:A
+		 * Cleared before anybody is passed over: who begins to starve from here
+		 * on finds it cleared, or has found the receive.
+		 */
+		pcv_cpu_mb();
 		for (qp = srq->qps; qp; qp = qp->recv.next_of_srq)
 			if (pcv_fast_feed(qp))
 				pcv_kick(qp);

@@ -185,9 +185,11 @@ static int pcv_watch_visit(struct pcv_cq *cq, struct pcv_cq_link *link, int n, s
 	pcv_watch_update(cq, link, got);
 	/*
 	 * Its hint may have been used up while the head of the receive ring had
-	 * to wait for what has just been taken.
+	 * to wait for what has just been taken. And who starves is looked at by every
+	 * poll: one of them comes behind the arming.
 	 */
-	if (more && !link->active && link->roles & PCV_CQ_RECV && pcv_ring_waits(&link->qp->ring))
+	if (more && !link->active && link->roles & PCV_CQ_RECV &&
+	    (pcv_ring_waits(&link->qp->ring) || PCV_LOAD(&link->qp->rq.starved)))
 		pcv_cq_link_start(cq, link);
 	return got;
 }

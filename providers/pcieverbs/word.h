@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
  * Words that a process and its kernel both change: only ever by one atomic
- * exchange, which is also a full barrier on every machine.
+ * exchange, which is also a full barrier on every machine. So do its threads.
  */
 #ifndef PCV_WORD_H
 #define PCV_WORD_H
@@ -38,6 +38,17 @@ static inline bool pcv_word_change(__u32 *word, __u32 from, __u32 to)
 	 */
 	return __atomic_compare_exchange_n(word, &from, to, false, __ATOMIC_SEQ_CST,
 					   __ATOMIC_RELAXED);
+}
+
+/* Clear a mark that says who must be told. Return: what it was. */
+static inline __u32 pcv_word_clear(__u32 *word)
+{
+	/*
+	 * PCV(recv_starved:B) pairs with recv_starved:A
+	 * Cleared before it is looked whether the other one has armed: who finds the
+	 * mark still there has armed, and looked for a receive, before.
+	 */
+	return __atomic_exchange_n(word, 0, __ATOMIC_SEQ_CST);
 }
 
 #endif /* PCV_WORD_H */

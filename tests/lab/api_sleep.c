@@ -298,7 +298,7 @@ static void late_receive(struct vc *vc, struct ibv_srq *srq)
 
 	vc_open(vc, &e, &o);
 	/* From the first one on a sender knows what may come without the kernels. */
-	vc_expect(vc, !vc_recv(&e, 0, 0, 64), "post_recv");
+	vc_expect(vc, !vc_recv(&e, 0, 0, 20000), "post_recv");
 	arm(&e, e.rcq, 0);
 	vc_meet(vc);
 	vc_send(&e, 0, IBV_WR_SEND, 0, 64, 0);
@@ -307,14 +307,14 @@ static void late_receive(struct vc *vc, struct ibv_srq *srq)
 	for (i = 1; i < 9; i++) {
 		vc_meet(vc);
 		if (vc->a) {
-			vc_wr(&e, &wr, &sge, i, IBV_WR_SEND, 0, 64, 0);
+			vc_wr(&e, &wr, &sge, i, IBV_WR_SEND, 0, i & 2 ? 20000 : 64, 0);
 			wr.send_flags |= i & 1 ? IBV_SEND_SOLICITED : 0;
 			vc_expect(vc, !vc_post(&e, &wr), "post_send");
 		}
 		vc_meet(vc);
 		if (!vc->a) {
 			fall_asleep(&e, i & 1);
-			vc_expect(vc, !vc_recv(&e, i, 0, 64), "post_recv");
+			vc_expect(vc, !vc_recv(&e, i, 0, 20000), "post_recv");
 			vc_expect(vc, wait_event(&e) == e.rcq, "CQ of the event");
 			vc_done(vc, e.rcq, i, IBV_WC_SUCCESS);
 		} else {
@@ -400,12 +400,106 @@ static void solicited_behind(struct vc *vc)
 	shared_queue_end(vc, o.srq, pd);
 }
 
+#define IDLERS 8
+
+static void idlers_send(struct vc *vc, struct vc_end *e)
+{
+	vc_expect(vc, !vc_send(e, 99, IBV_WR_SEND, 0, 64, 0), "post_send");
+	vc_done(vc, e->o.cq, 99, IBV_WC_SUCCESS);
+}
+
+/* Polls for longer than queue pairs without messages are looked at by each poll. */
+static void spin(struct vc *vc, struct ibv_cq *cq)
+{
+	struct ibv_wc wc;
+	int i;
+
+	for (i = 0; i < 70000; i++)
+		vc_expect(vc, !ibv_poll_cq(cq, 1, &wc), "a message too many");
+}
+
+/*
+ * A queue pair among several has been idle for long, and its peer knows that nobody
+ * sleeps. What comes then is found by the one poll that follows the arming, or
+ * raises its event.
+ */
+static void idle_among_others(struct vc *vc)
+{
+	struct ibv_comp_channel *chan = ibv_create_comp_channel(vc->ctx);
+	struct vc_end e[IDLERS];
+	struct vc_opts o = { 0 };
+	struct ibv_cq *cq;
+	struct ibv_wc wc;
+	void *context;
+	int i, k;
+
+	o.cq = chan ? ibv_create_cq(vc->ctx, 256, NULL, chan, 0) : NULL;
+	if (!o.cq)
+		vc_die(vc, "create_cq: %m");
+	for (i = 0; i < IDLERS; i++) {
+		vc_open(vc, &e[i], &o);
+		for (k = 0; k < 4; k++)
+			vc_expect(vc, !vc_recv(&e[i], i, 0, 64), "post_recv");
+	}
+	if (!vc->a)
+		vc_expect(vc, !ibv_req_notify_cq(o.cq, 0), "req_notify_cq");
+	for (i = 0; i < IDLERS; i++) {
+		vc_meet(vc);
+		/* Called for, and answered. */
+		if (vc->a) {
+			idlers_send(vc, &e[i]);
+		} else {
+			vc_done(vc, o.cq, i, IBV_WC_SUCCESS);
+			vc_expect(vc, !vc_recv(&e[i], i, 0, 64), "post_recv");
+			spin(vc, o.cq);
+		}
+		vc_meet(vc);
+		/* Then the others have something to say. */
+		for (k = 0; k < IDLERS - 1; k++) {
+			int other = (i + 1 + k) % IDLERS;
+
+			if (vc->a) {
+				idlers_send(vc, &e[other]);
+				continue;
+			}
+			vc_next(vc, o.cq, &wc);
+			vc_expect(vc, !wc.status && (int)wc.wr_id != i, "%d: %s", (int)wc.wr_id,
+				  ibv_wc_status_str(wc.status));
+			vc_expect(vc, !vc_recv(&e[wc.wr_id], wc.wr_id, 0, 64), "post_recv");
+		}
+		if (!vc->a)
+			spin(vc, o.cq);
+		while (!vc->a && vc_readable(chan->fd, 0) &&
+		       !ibv_get_cq_event(chan, &cq, &context))
+			ibv_ack_cq_events(cq, 1);
+		vc_meet(vc);
+		if (vc->a)
+			idlers_send(vc, &e[i]);
+		vc_meet(vc);
+		if (vc->a)
+			continue;
+		vc_expect(vc, !ibv_req_notify_cq(o.cq, 0), "req_notify_cq");
+		if (!ibv_poll_cq(o.cq, 1, &wc)) {
+			if (!vc_readable(chan->fd, 10000 * vc_slow()))
+				vc_die(vc, "round %d: neither a message nor an event", i);
+			vc_next(vc, o.cq, &wc);
+		}
+		vc_expect(vc, !wc.status && (int)wc.wr_id == i, "%d: %s", (int)wc.wr_id,
+			  ibv_wc_status_str(wc.status));
+		vc_expect(vc, !vc_recv(&e[i], i, 0, 64), "post_recv");
+	}
+	for (i = 0; i < IDLERS; i++)
+		vc_close(&e[i]);
+	vc_expect(vc, !ibv_destroy_cq(o.cq), "destroy_cq");
+	vc_expect(vc, !ibv_destroy_comp_channel(chan), "destroy_comp_channel");
+}
+
 #define T(f) { #f, f }
 
 static const struct vc_test tests[] = {
 	T(event_pingpong), T(solicited_only), T(error_wakes_solicited), T(sleepers),
 	T(pollers_are_left_alone), T(progress_without_polling), T(receive_comes_late),
-	T(shared_receive_comes_late), T(solicited_behind), { NULL, NULL },
+	T(shared_receive_comes_late), T(solicited_behind), T(idle_among_others), { NULL, NULL },
 };
 
 int main(int argc, char **argv)

@@ -189,66 +189,114 @@ const struct model ntb_clear_model = {
 
 /* --- recv_starved ---------------------------------------------------------------------- */
 
-enum { TAIL, STARVED, ARMED, EVENT, SHARED };	/* SHARED: that of the shared queue */
-enum { TAKEN };		/* g[] */
+/*
+ * A shared queue: one who polls and sleeps, one who takes receives for others, one
+ * who posts two of them. SHARED, the queue's mark, is set at first: somebody else
+ * has starved before.
+ */
+enum { TAIL, TAKEN, STARVED, SHARED, ARMED, EVENT };
+enum { GOT };		/* g[] */
 
-/* Arms, polls, finds no receive, says so, looks again, sleeps. */
 static void starved_poller(void)
 {
 	BEGIN
-	ST(ARMED, 1);
-	MB();
-	LD(R(0), TAIL);
-	if (!R(0)) {
-		ST(STARVED, 1);
-		ST(SHARED, 1);
-		if (!M(NO_A))
+	for (;; R(4) = 1) {
+		/* Not before the first poll. */
+		if (R(4)) {
+			ST(ARMED, 1);
 			MB();
-		if (!M(3))
-			LD(R(0), TAIL);
-		if (!R(0)) {
-			AWAIT(EVENT);
-			LD(R(0), TAIL);
 		}
+		for (;;) {
+			LD(R(1), TAKEN);
+			LD(R(0), TAIL);
+			if (R(0) != R(1)) {
+				ATOMIC(R(2) = S->mem[TAKEN] == R(1); S->mem[TAKEN] += R(2));
+				if (!R(2))
+					continue;
+				STEP(S->g[GOT] = 1);
+				STOP;
+			}
+			LD(R(2), STARVED);
+			LD(R(3), SHARED);
+			if ((R(2) && R(3)) || M(3))
+				break;
+			ST(STARVED, 1);
+			ST(SHARED, 1);
+			if (!M(NO_A))
+				MB();
+		}
+		if (M(3)) {
+			ST(STARVED, 1);
+			ST(SHARED, 1);
+		}
+		if (R(4))
+			AWAIT(EVENT);
 	}
-	if (R(0))
-		STEP(S->g[TAKEN] = 1);
+	END
+}
+
+static void starved_thief(void)
+{
+	BEGIN
+	STEP(if (S->mem[TAIL] == S->mem[TAKEN]) block(); S->mem[TAKEN]++);
 	END
 }
 
 static void starved_poster(void)
 {
 	BEGIN
-	ST_REL(TAIL, 1);
-	if (!M(NO_B))
-		MB();
-	LD(R(0), SHARED);
-	if (R(0)) {
+	for (R(4) = 1; R(4) <= 2; R(4)++) {
+		ST_REL(TAIL, R(4));
+		if (!M(NO_B))
+			MB();
+		LD(R(0), SHARED);
+		if (!R(0))
+			continue;
 		ST(SHARED, 0);
-		LD_ACQ(R(1), STARVED);
-		if (R(1)) {
+		if (!M(4))
+			MB();
+		LD(R(1), STARVED);
+		if (!R(1))
+			continue;
+		if (M(5)) {
 			ST(STARVED, 0);
-			LD(R(2), ARMED);
-			if (R(2))
-				ST_REL(EVENT, 1);
+		} else {
+			ATOMIC(R(1) = S->mem[STARVED]; S->mem[STARVED] = 0);
+			if (!R(1))
+				continue;
 		}
+		LD(R(2), ARMED);
+		if (!R(2))
+			continue;
+		ATOMIC(R(2) = S->mem[ARMED]; S->mem[ARMED] = 0);
+		if (R(2))
+			ST_REL(EVENT, 1);
 	}
 	END
 }
 
+static void starved_start(void)
+{
+	S->mem[SHARED] = 1;
+}
+
 static const char *starved_end(void)
 {
-	return S->g[TAKEN] ? NULL : "a message and its receive are there, and nobody looks";
+	return S->g[GOT] || S->mem[TAIL] == S->mem[TAKEN] ? NULL :
+		"a message and its receive are there, and nobody looks";
 }
 
 const struct model recv_starved_model = {
 	.name = "recv_starved",
 	.machines = TSO | WEAK,
-	.cpu = { starved_poller, starved_poster },
+	.cpu = { starved_poller, starved_poster, starved_thief },
+	.start = starved_start,
 	.end = starved_end,
 	.mutation = {
 		{ "recv_starved:A", "the barrier before the second look", ALL },
 		{ "recv_starved:B", "the barrier behind the post", ALL },
 		{ NULL, "the second look", ALL },
+		{ "recv_starved:B", "the barrier behind the cleared mark of the queue", ALL },
+		{ "recv_starved:B", "the exchange of the queue pair's mark", ALL },
 	},
 };

@@ -284,10 +284,11 @@ enum pcv_qp_open {
  *	completion queue raised: it has completed a send itself
  * @fast_open: process: enum pcv_qp_open bits. It looks at fast_claim after it has
  *	set PCV_OPEN_COPIES and before it copies or takes a shared receive; the kernel
- *	sets fast_claim, looks at this, and claims later if it finds it set
+ *	sets fast_claim and looks at this. If it finds it set it claims later, from an
+ *	own queue, or raises the receive event to have a shared receive given back
  * @starved: process: changed (then a call) to have the event of its receive
  *	completion queue raised: a receive was posted, and a message that had come
- *	before can now be taken. Bit 0: that one is solicited
+ *	before can now be taken. Bit 0: that one, or one behind it, may be solicited
  *
  * After moving a tail the process executes a full barrier, looks at @kick and
  * calls the kernel (an empty post_send) if its bit is set.

@@ -72,6 +72,77 @@ static void test_owed(void)
 	}
 }
 
+/* A long message says that it is solicited in its last part only. */
+static void test_long(void)
+{
+	uint32_t kicks;
+
+	begin(64000);
+	CHECK(!post_send(&a, 1, 8, 0));
+	expect_recv(&b, 1000, 8);
+	setup_idle(b.cq);
+	arm(1);
+	CHECK(!post_send(&a, 2, 20000, IBV_SEND_SOLICITED));
+	CHECK(took_fast(&a));
+	setup_idle(b.cq);
+	kicks = b.fq->kicks;
+	CHECK(!post_recv(&b, 7, 0, 64000));
+	CHECK_EQ(b.fq->kicks, kicks + 1);
+	CHECK_EQ(starved() & 1, 1);
+	expect_recv(&b, 7, 20000);
+	end();
+}
+
+/* Nor may a solicited one be forgotten behind one that is not, whenever it comes. */
+static void test_behind(void)
+{
+	uint32_t kicks;
+	int late;
+
+	for (late = 0; late < 2; late++) {
+		begin(100);
+		empty_queue();
+		arm(1);
+		CHECK(!post_send(&a, 2, 8, 0));
+		if (late)
+			setup_idle(b.cq);
+		CHECK(!post_send(&a, 3, 8, IBV_SEND_SOLICITED));
+		setup_idle(b.cq);
+		kicks = b.fq->kicks;
+		CHECK(!post_recv(&b, 7, 0, 100));
+		CHECK_EQ(b.fq->kicks, kicks + 1);
+		CHECK_EQ(starved() & 1, 1);
+		expect_recv(&b, 7, 8);
+		arm(1);
+		setup_idle(b.cq);
+		kicks = b.fq->kicks;
+		CHECK(!post_recv(&b, 8, 0, 100));
+		CHECK_EQ(b.fq->kicks, kicks + 1);
+		expect_recv(&b, 8, 8);
+		end();
+	}
+}
+
+/* What it was owed goes with the connection. */
+static void test_reset(void)
+{
+	uint32_t kicks, was;
+
+	begin(100);
+	empty_queue();
+	CHECK(!post_send(&a, 2, 8, 0));
+	setup_idle(b.cq);
+	setup_state(b.qp, IBV_QPS_RESET);
+	setup_state(b.qp, IBV_QPS_INIT);
+	arm(0);
+	kicks = b.fq->kicks;
+	was = starved();
+	CHECK(!post_recv(&b, 7, 0, 100));
+	CHECK_EQ(starved(), was);
+	CHECK_EQ(b.fq->kicks, kicks);
+	end();
+}
+
 /* Somebody else was faster: the next receive is owed, too. */
 static void test_again(void)
 {
@@ -130,6 +201,9 @@ static void test_holds(void)
 int main(void)
 {
 	test_owed();
+	test_long();
+	test_behind();
+	test_reset();
 	test_again();
 	test_holds();
 	return 0;
