@@ -553,14 +553,20 @@ void pcv_fast_kick(struct pcv_qp *qp)
 		f->events_asked = true;
 	mutex_unlock(&f->kick);
 
-	if (ask) {
+	while (ask) {
+		ask = false;
 		spin_lock_bh(&f->lock);
 		if (f->live) {
 			fast_hdr(qp, &hdr, PCV_FAST_EVENTS);
 			hdr.token = pcv_to_le32(f->token);
-			pcv_ctl_send(qp->peer, PCV_VC_REQUEST, &hdr);
+			ask = pcv_ctl_send(qp->peer, PCV_VC_REQUEST, &hdr) == -ENOMEM;
 		}
 		spin_unlock_bh(&f->lock);
+		/* It is asked for once. */
+		if (ask && fatal_signal_pending(current))
+			break;
+		if (ask)
+			schedule_timeout_uninterruptible(1);
 	}
 	if (self)
 		pcv_cq_hint(to_cq(qp->ib.send_cq), qp->ib.qp_num, false);

@@ -270,7 +270,7 @@ static int pcv_fast_get_chunk(const struct pcv_line *line, struct pcv_fast_msg *
 	return 1;
 }
 
-int pcv_fast_get_long(struct pcv_fast_rx *rx, __u64 tail, struct pcv_fast_msg *msg)
+int pcv_fast_get_long(const struct pcv_fast_rx *rx, __u64 tail, struct pcv_fast_msg *msg)
 {
 	const struct pcv_line *line = &rx->line[rx->head & PCV_FAST_LINE_MASK];
 	__u32 len = (__u32)(tail >> PCV_TAIL_LEN_SHIFT);

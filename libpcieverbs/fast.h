@@ -266,7 +266,7 @@ void pcv_fast_put_chunk(struct pcv_fast_tx *tx, __u8 flags, __u64 head,
 			const struct pcv_ring_vec *vec, __u32 skip, __u32 bytes, __u32 total);
 
 /* What pcv_fast_get() does with all that is not a message of one line. */
-int pcv_fast_get_long(struct pcv_fast_rx *rx, __u64 tail, struct pcv_fast_msg *msg);
+int pcv_fast_get_long(const struct pcv_fast_rx *rx, __u64 tail, struct pcv_fast_msg *msg);
 
 /* Flags that a message of one line may have, and those that it must have. */
 #define PCV_FAST_LINE_MASKED	((__u64)0xff << PCV_TAIL_TYPE_SHIFT |			\
@@ -289,7 +289,7 @@ static inline int pcv_fast_ready(const struct pcv_fast_rx *rx)
  * Return: 1 and it stays until pcv_fast_next(); 0 if nothing has arrived in
  * full; -EPROTO if what lies there cannot be (the producer is broken).
  */
-static inline int pcv_fast_get(struct pcv_fast_rx *rx, struct pcv_fast_msg *msg)
+static inline int pcv_fast_get(const struct pcv_fast_rx *rx, struct pcv_fast_msg *msg)
 {
 	const struct pcv_line *line = &rx->line[rx->head & PCV_FAST_LINE_MASK];
 	__u64 tail = pcv_le64(pcv_in_load(&line->tail));

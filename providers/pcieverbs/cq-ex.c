@@ -31,14 +31,21 @@ static int pcv_cq_ex_start(struct ibv_cq_ex *ex, struct ibv_poll_cq_attr *attr)
 	pthread_spin_lock(&cq->lock);
 	ret = pcv_cq_ex_next(ex);
 	/* A batch that did not start is not ended by the caller. */
-	if (ret)
+	if (ret) {
 		pthread_spin_unlock(&cq->lock);
-	return ret;
+		return ret;
+	}
+	cq->ex_thread = pthread_self();
+	PCV_STORE(&cq->ex_open, 1);
+	return 0;
 }
 
 static void pcv_cq_ex_end(struct ibv_cq_ex *ex)
 {
-	pthread_spin_unlock(&pcv_cq_ex(ex)->lock);
+	struct pcv_cq *cq = pcv_cq_ex(ex);
+
+	PCV_STORE(&cq->ex_open, 0);
+	pthread_spin_unlock(&cq->lock);
 }
 
 static enum ibv_wc_opcode pcv_cq_ex_opcode(struct ibv_cq_ex *ex)

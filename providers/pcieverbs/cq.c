@@ -85,7 +85,7 @@ int pcv_cq_destroy(struct ibv_cq *ibcq)
 int pcv_cq_arm(struct ibv_cq *ibcq, int solicited_only)
 {
 	struct pcv_cq *cq = pcv_cq(ibcq);
-	bool locked;
+	bool locked, batch;
 
 	/* Who waits for any completion does not wait for less because of a second call. */
 	if (solicited_only)
@@ -100,7 +100,9 @@ int pcv_cq_arm(struct ibv_cq *ibcq, int solicited_only)
 	 */
 	pcv_cpu_mb();
 	if (PCV_LOAD(&cq->watch_count)) {
-		locked = pcv_lock(&cq->lock);
+		/* In the middle of a batch the lock is ours already. */
+		batch = PCV_LOAD(&cq->ex_open) && pthread_equal(cq->ex_thread, pthread_self());
+		locked = !batch && pcv_lock(&cq->lock);
 		/* Who was woken by a peer has to call it again, and the hint says who it was. */
 		pcv_cq_hints_take(cq);
 		pcv_fast_call(cq, solicited_only &&
@@ -177,6 +179,7 @@ void pcv_cq_hints_take(struct pcv_cq *cq)
 	 * completed before its hint was given is seen, and what comes later
 	 * gives its hint again.
 	 */
+	PCV_STORE(&cq->taking, 1);
 	summary = pcv_word_take(&cq->shared->summary);
 	while (summary) {
 		word = (unsigned int)__builtin_ctzll(summary);
@@ -192,6 +195,11 @@ void pcv_cq_hints_take(struct pcv_cq *cq)
 			}
 		}
 	}
+	/*
+	 * PCV(cq_hint:B) pairs with cq_hint:A
+	 * For who looks without the lock: what was taken is active by now.
+	 */
+	pcv_cpu_store_release(&cq->taking, 0);
 }
 
 void pcv_cq_hint(struct pcv_cq *cq, const struct pcv_qp *qp)

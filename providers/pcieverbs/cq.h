@@ -77,6 +77,8 @@ struct pcv_watch {
  * @lock: guards all of it and the consumer's side of its queue pairs
  * @active: queue pairs that may have completions, a circle; whose turn it is
  * @active_count: their number; looked at without the lock
+ * @taking: hints are being taken; looked at without the lock
+ * @ex_thread: who is in the middle of a batch, if @ex_open
  * @watch_count: queue pairs that are watched; looked at without the lock
  * @hot_count, @hot_turn: those of them in @hot, and which is the next
  * @hot_used: bits of those that had something since they were looked through
@@ -100,6 +102,7 @@ struct pcv_cq {
 	struct pcv_cq_link *active;
 	unsigned int active_count;
 	uint32_t watch_count;
+	uint32_t taking;
 	uint32_t hot_count;
 	uint32_t hot_turn;
 	uint32_t hot_used;
@@ -116,6 +119,8 @@ struct pcv_cq {
 	struct pcv_watch hot[PCV_HOT] __attribute__((__aligned__(64)));
 	struct pcv_cq_link *slot[PCV_CQ_SLOTS];
 	struct ibv_wc ex_wc;
+	pthread_t ex_thread;
+	int ex_open;
 };
 
 /* --- cq.c, cq-ex.c --- */

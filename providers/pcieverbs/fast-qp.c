@@ -195,6 +195,7 @@ void pcv_fast_reset(struct pcv_qp *qp)
 	qp->recv.flushing = false;
 	qp->recv.called = false;
 	qp->recv.events = false;
+	qp->recv.call = 0;
 	qp->recv.taken = 0;
 	qp->recv.kernel = 0;
 	PCV_STORE(&qp->recv.limit, 0);
@@ -216,7 +217,11 @@ void pcv_fast_reset(struct pcv_qp *qp)
 /* The peer's block can be written to. What @ctl holds leaves at once. */
 static bool pcv_fast_open(const struct pcv_qp *qp)
 {
-	return PCV_LOAD(&qp->shared->fast) & PCV_QP_FAST_CTL;
+	/*
+	 * PCV(qp_fast:B) pairs with qp_fast:A
+	 * Who finds it closed finds, too, what its process sent before it went.
+	 */
+	return pcv_cpu_load_acquire(&qp->shared->fast) & PCV_QP_FAST_CTL;
 }
 
 static void pcv_fast_ctl_flush(const struct pcv_qp *qp)
@@ -333,9 +338,23 @@ static void pcv_fast_call_push(struct pcv_qp *qp)
 	(void)pcv_out_read(&qp->recv.ctl->call);
 	/* PCV(fast_call:B) pairs with fast_call:A: and that before the look. */
 	pcv_cpu_mb();
-	/* The next poll need not look at all rings: what is there already is seen here. */
+}
+
+/*
+ * The next poll need not look at all rings: what is there already is seen here. That
+ * goes for peers, too, who cannot be called because they have left.
+ *
+ * Return: whether the peer was called.
+ */
+static bool pcv_fast_call_look(struct pcv_qp *qp, bool solicited)
+{
+	bool called = pcv_fast_call_one(qp, solicited);
+
+	if (called)
+		pcv_fast_call_push(qp);
 	if (pcv_fast_ready(&qp->recv.ring))
 		pcv_cq_link_start(pcv_fast_recv_cq(qp), pcv_fast_recv_link(qp));
+	return called;
 }
 
 /*
@@ -350,9 +369,8 @@ static void pcv_fast_call_again(struct pcv_cq *cq, bool solicited)
 	for (i = 0; i < cq->hot_count + cq->cold_count; i++) {
 		link = i < cq->hot_count ? cq->hot[i].link : cq->cold[i - cq->hot_count].link;
 		if (link->roles & PCV_CQ_RECV && link->qp->recv.called &&
-		    (link->qp->recv.call & 1) != solicited &&
-		    pcv_fast_call_one(link->qp, solicited))
-			pcv_fast_call_push(link->qp);
+		    (link->qp->recv.call & 1) != solicited)
+			pcv_fast_call_look(link->qp, solicited);
 	}
 	cq->called_solicited = solicited;
 }
@@ -366,9 +384,8 @@ void pcv_fast_call(struct pcv_cq *cq, bool solicited)
 	cq->uncalled = NULL;
 	for (qp = list; qp; qp = next) {
 		next = qp->recv.next_uncalled;
-		if (pcv_fast_call_one(qp, solicited)) {
+		if (pcv_fast_call_look(qp, solicited)) {
 			qp->recv.in_uncalled = false;
-			pcv_fast_call_push(qp);
 		} else {
 			qp->recv.next_uncalled = stay;
 			stay = qp;

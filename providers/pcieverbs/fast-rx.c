@@ -467,8 +467,12 @@ static uint32_t pcv_fast_owed(const struct pcv_qp *qp)
  */
 static bool pcv_fast_starve(struct pcv_qp *qp)
 {
-	uint32_t owed = pcv_fast_owed(qp);
+	uint32_t owed;
 
+	/* Nobody has ever slept here. Who will arms first, and polls then. */
+	if (!PCV_LOAD(&pcv_cq(qp->vqp.qp.recv_cq)->was_armed))
+		return false;
+	owed = pcv_fast_owed(qp);
 	/* What the poster has cleared is said again: another queue pair may have been faster. */
 	if ((PCV_LOAD(&qp->rq.starved) & owed) == owed && (!qp->srq || PCV_LOAD(&qp->srq->starved)))
 		return false;
@@ -525,6 +529,8 @@ int pcv_fast_rx_poll(struct pcv_qp *qp, int n, struct ibv_wc *wc, bool *stuck)
 			ret = pcv_fast_kernel(qp, wc + got, false, &why);
 		if (!ret)
 			ret = pcv_fast_flush(qp, wc + got, &why);
+		if (!ret && pcv_rx_idle(qp))
+			continue;
 		if (ret == PCV_FAST_COMPLETION)
 			got++;
 		else if (pcv_unlikely(ret == -EAGAIN) && pcv_fast_starve(qp))
@@ -534,13 +540,13 @@ int pcv_fast_rx_poll(struct pcv_qp *qp, int n, struct ibv_wc *wc, bool *stuck)
 	}
 	if (pcv_unlikely(!PCV_LOAD(&rx->limit)))
 		pcv_fast_greet(qp);
-	if (pcv_unlikely(PCV_LOAD(&qp->rq.starved)) && ret != -EAGAIN)
+	/* What was not looked at may starve like the one in front of it. */
+	if (pcv_unlikely(PCV_LOAD(&qp->rq.starved)) && ret != -EAGAIN &&
+	    !(got == n && pcv_fast_ready(&rx->ring)))
 		PCV_STORE(&qp->rq.starved, 0);
 	if (ret == -EAGAIN || ret == PCV_FAST_PROGRESS)
 		*stuck = true;
 	else if (pcv_unlikely(ret < 0))
 		pcv_qp_break(qp, why);
-	else if (!ret)
-		pcv_rx_idle(qp);
 	return got;
 }

@@ -371,10 +371,21 @@ struct ibv_send_wr *pcv_fast_post(struct pcv_qp *qp, struct ibv_send_wr *wr, uns
 
 void pcv_fast_todo(struct pcv_qp *qp, unsigned int todo)
 {
-	if (todo & PCV_FAST_HINT)
-		pcv_cq_hint(pcv_cq(qp->vqp.qp.send_cq), qp);
+	struct pcv_cq *cq = pcv_cq(qp->vqp.qp.send_cq);
+
+	if (todo & PCV_FAST_HINT) {
+		pcv_cq_hint(cq, qp);
+		/*
+		 * PCV(cq_armed:B) pairs with cq_armed:A
+		 * For who polls the hint is the completion: the look that followed the
+		 * record itself was too early.
+		 */
+		pcv_cpu_mb();
+		if (PCV_LOAD(&cq->shared->armed) == PCV_CQ_ARMED_ANY)
+			todo |= PCV_FAST_SELF;
+	}
 	if (todo & PCV_FAST_SELF) {
-		PCV_STORE(&qp->shared->self, qp->shared->self + 1);
+		pcv_word_count(&qp->shared->self);
 		todo |= PCV_FAST_KICK;
 	}
 	if (todo & PCV_FAST_BREAK)

@@ -173,7 +173,7 @@ static int pcv_cq_poll_active(struct pcv_cq *cq, int n, struct ibv_wc *wc)
 	return got;
 }
 
-int pcv_cq_poll_locked(struct pcv_cq *cq, int n, struct ibv_wc *wc)
+static int pcv_cq_poll_round(struct pcv_cq *cq, int n, struct ibv_wc *wc)
 {
 	int got = 0;
 
@@ -193,14 +193,30 @@ int pcv_cq_poll_locked(struct pcv_cq *cq, int n, struct ibv_wc *wc)
 	return got;
 }
 
+int pcv_cq_poll_locked(struct pcv_cq *cq, int n, struct ibv_wc *wc)
+{
+	int got = 0, r;
+
+	/* Fewer than there is room for: then the queue is empty (ibv_poll_cq(3)). */
+	do {
+		r = pcv_cq_poll_round(cq, n - got, wc + got);
+		got += r;
+	} while (r && got < n && (cq->active_count || PCV_LOAD(&cq->shared->summary)));
+	return got;
+}
+
 int pcv_cq_poll(struct ibv_cq *ibcq, int n, struct ibv_wc *wc)
 {
 	struct pcv_cq *cq = pcv_cq(ibcq);
 	bool locked;
 	int got;
 
-	if (!PCV_LOAD(&cq->watch_count) && !PCV_LOAD(&cq->shared->summary) &&
-	    !PCV_LOAD(&cq->active_count))
+	/*
+	 * PCV(cq_hint:B) pairs with cq_hint:A
+	 * What is no longer in the summary is being taken, or is active.
+	 */
+	if (!PCV_LOAD(&cq->watch_count) && !pcv_cpu_load_acquire(&cq->shared->summary) &&
+	    !pcv_cpu_load_acquire(&cq->taking) && !PCV_LOAD(&cq->active_count))
 		return 0;
 	locked = pcv_lock(&cq->lock);
 	got = pcv_cq_poll_locked(cq, n, wc);

@@ -346,8 +346,11 @@ int pcv_rx_entry(struct pcv_qp *qp, const struct pcv_ring_msg *msg, struct ibv_w
 		 enum pcv_break *why);
 void pcv_rx_next(struct pcv_qp *qp, const struct pcv_ring_msg *msg);
 
-/* The receive ring is empty: a kernel that waits for that is called. */
-void pcv_rx_idle(struct pcv_qp *qp);
+/*
+ * The receive ring is empty: a kernel that waits for that is called. Return: whether
+ * it was, and may have filled it.
+ */
+bool pcv_rx_idle(struct pcv_qp *qp);
 
 /*
  * The next receive: its number as the completion will carry it, and its

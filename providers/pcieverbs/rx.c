@@ -238,13 +238,14 @@ void pcv_rx_next(struct pcv_qp *qp, const struct pcv_ring_msg *msg)
 		pcv_ring_tell(qp);
 }
 
-void pcv_rx_idle(struct pcv_qp *qp)
+bool pcv_rx_idle(struct pcv_qp *qp)
 {
 	if (!qp->ring_kick)
-		return;
+		return false;
 	pcv_ring_tell(qp);
 	qp->ring_kick = false;
 	pcv_qp_kick(qp);
+	return true;
 }
 
 int pcv_rx_poll(struct pcv_qp *qp, int n, struct ibv_wc *wc, bool *stuck)
@@ -256,6 +257,8 @@ int pcv_rx_poll(struct pcv_qp *qp, int n, struct ibv_wc *wc, bool *stuck)
 
 	while (got < n) {
 		ret = pcv_ring_get(&qp->ring, &msg);
+		if (!ret && pcv_rx_idle(qp))
+			continue;
 		if (ret <= 0)
 			break;
 		ret = pcv_rx_entry(qp, &msg, wc + got, &why);
@@ -269,8 +272,6 @@ int pcv_rx_poll(struct pcv_qp *qp, int n, struct ibv_wc *wc, bool *stuck)
 		*stuck = true;
 	else if (ret < 0)
 		pcv_qp_break(qp, why);
-	else if (!ret)
-		pcv_rx_idle(qp);
 	return got;
 }
 

@@ -286,7 +286,7 @@ bool pcv_srq_take(struct pcv_srq *srq, struct pcv_rwqe *wqe, struct pcv_sge *sge
 	struct pcv_rwqe *slot;
 	uint32_t head, ready, i;
 
-	do {
+	for (;;) {
 		/*
 		 * PCV(srq_tail:B) pairs with srq_tail:A
 		 * The slots are written before they are counted. The head
@@ -294,8 +294,14 @@ bool pcv_srq_take(struct pcv_srq *srq, struct pcv_rwqe *wqe, struct pcv_sge *sge
 		 */
 		head = pcv_cpu_load_acquire(&srq->shared->head);
 		ready = pcv_cpu_load_acquire(&srq->shared->tail) - head;
-		if (!ready || ready > srq->count)
+		if (!ready)
 			return false;
+		if (ready > srq->count) {
+			/* The head was older than the tail; or both are nonsense. */
+			if (PCV_LOAD(&srq->shared->head) == head)
+				return false;
+			continue;
+		}
 		slot = pcv_srq_slot(srq, head);
 		wqe->wr_id = PCV_LOAD(&slot->wr_id);
 		wqe->num_sge = PCV_LOAD(&slot->num_sge);
@@ -314,8 +320,9 @@ bool pcv_srq_take(struct pcv_srq *srq, struct pcv_rwqe *wqe, struct pcv_sge *sge
 		 * PCV(srq_room:A) pairs with srq_room:B
 		 * The slot has been read before it can be filled again.
 		 */
-	} while (!pcv_word_change(&srq->shared->head, head, head + 1));
-	return true;
+		if (pcv_word_change(&srq->shared->head, head, head + 1))
+			return true;
+	}
 }
 
 int pcv_srq_complete(struct pcv_srq *srq, uint32_t number, uint32_t bytes, uint64_t *wr_id)

@@ -186,10 +186,13 @@ static int pcv_watch_visit(struct pcv_cq *cq, struct pcv_cq_link *link, int n, s
 	/*
 	 * Its hint may have been used up while the head of the receive ring had
 	 * to wait for what has just been taken. And who starves is looked at by every
-	 * poll: one of them comes behind the arming.
+	 * poll: one of them comes behind the arming. And a poll that has room for more
+	 * comes back.
 	 */
-	if (more && !link->active && link->roles & PCV_CQ_RECV &&
-	    (pcv_ring_waits(&link->qp->ring) || PCV_LOAD(&link->qp->rq.starved)))
+	if (more && !link->active &&
+	    ((link->roles & PCV_CQ_RECV &&
+	      (pcv_ring_waits(&link->qp->ring) || PCV_LOAD(&link->qp->rq.starved))) ||
+	     (got == PCV_VISIT && n > PCV_VISIT)))
 		pcv_cq_link_start(cq, link);
 	return got;
 }

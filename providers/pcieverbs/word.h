@@ -40,6 +40,12 @@ static inline bool pcv_word_change(__u32 *word, __u32 from, __u32 to)
 					   __ATOMIC_RELAXED);
 }
 
+/* Count what several threads count. */
+static inline void pcv_word_count(__u32 *word)
+{
+	__atomic_fetch_add(word, 1, __ATOMIC_RELAXED);
+}
+
 /* Clear a mark that says who must be told. Return: what it was. */
 static inline __u32 pcv_word_clear(__u32 *word)
 {

@@ -35,6 +35,8 @@ static void owed(bool shared, bool armed, int solicited, unsigned int flags, boo
 	CHECK(took_fast(&a));
 	setup_idle(b.cq);
 	setup_idle(b.cq);
+	/* Who has never armed pays nothing. */
+	CHECK_EQ(!PCV_LOAD(&inside(&b)->rq.starved), !armed);
 	kicks = b.fq->kicks;
 	was = starved();
 	CHECK(!post_recv(&b, 7, 0, 100));
@@ -131,15 +133,66 @@ static void test_reset(void)
 	begin(100);
 	empty_queue();
 	CHECK(!post_send(&a, 2, 8, 0));
-	setup_idle(b.cq);
-	setup_state(b.qp, IBV_QPS_RESET);
-	setup_state(b.qp, IBV_QPS_INIT);
 	arm(0);
+	setup_idle(b.cq);
+	CHECK(PCV_LOAD(&inside(&b)->rq.starved));
+	CHECK(inside(&b)->recv.call);
+	setup_state(b.qp, IBV_QPS_RESET);
+	CHECK(!inside(&b)->recv.call);
+	setup_state(b.qp, IBV_QPS_INIT);
 	kicks = b.fq->kicks;
 	was = starved();
 	CHECK(!post_recv(&b, 7, 0, 100));
 	CHECK_EQ(starved(), was);
 	CHECK_EQ(b.fq->kicks, kicks);
+	end();
+}
+
+/* Arming looks for what the next poll might overlook; also if the peer has left. */
+static void test_look(void)
+{
+	int left;
+
+	for (left = 0; left < 2; left++) {
+		begin(100);
+		CHECK(!post_recv(&b, 7, 0, 100));
+		arm(0);
+		empty_queue();
+		CHECK(!inside(&b)->link[0].active);
+		CHECK(!post_send(&a, 2, 8, 0));
+		if (left)
+			fake_fast_shut(b.fq, PCV_QP_FAST_CTL | PCV_QP_FAST_TX);
+		arm(0);
+		CHECK(inside(&b)->link[0].active);
+		expect_recv(&b, 7, 8);
+		setup_idle(b.cq);
+		end();
+	}
+}
+
+/* A poll that has room left has left nothing. */
+static void test_room(void)
+{
+	struct ibv_wc wc[64];
+	int i;
+
+	ctx = fake_open();
+	fake_limits.fast = true;
+	fake_limits.fast_seq = 1;
+	fake_limits.ring_count = 64;
+	fake_limits.rq_count = 64;
+	pd = pcv_pd_alloc(ctx);
+	side_make(&a, false);
+	side_make(&b, false);
+	connect_both();
+	for (i = 0; i < 50; i++)
+		CHECK(!post_recv(&b, (uint64_t)i, 0, 100));
+	for (i = 0; i < 50; i++)
+		CHECK(!post_send(&a, 1, 8, 0));
+	CHECK(took_fast(&a));
+	CHECK_EQ(pcv_cq_poll(b.cq, 64, wc), 50);
+	for (i = 0; i < 50; i++)
+		CHECK_EQ(wc[i].wr_id, i);
 	end();
 }
 
@@ -204,6 +257,8 @@ int main(void)
 	test_long();
 	test_behind();
 	test_reset();
+	test_look();
+	test_room();
 	test_again();
 	test_holds();
 	return 0;
