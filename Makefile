@@ -18,7 +18,7 @@ demo:			## build all, boot two nodes, show verbs and MPI between them
 	@tools/setup lab user
 	@tools/demo
 
-test:			## everything that must pass (about 45 minutes on two cores)
+test:			## everything that must pass (about an hour on two cores)
 	@tools/setup
 	@tests/run
 

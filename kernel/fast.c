@@ -568,8 +568,10 @@ void pcv_fast_kick(struct pcv_qp *qp)
 		if (ask)
 			schedule_timeout_uninterruptible(1);
 	}
+	/* Ends with an error wake those, too, who wait for solicited ones. */
 	if (self)
-		pcv_cq_hint(to_cq(qp->ib.send_cq), qp->ib.qp_num, false);
+		pcv_cq_hint(to_cq(qp->ib.send_cq), qp->ib.qp_num,
+			    READ_ONCE(qp->state) == IB_QPS_ERR);
 	if (starved)
 		pcv_cq_hint(to_cq(qp->ib.recv_cq), qp->ib.qp_num, fed & 1);
 	if (wake || wake_solicited)

@@ -281,7 +281,7 @@ enum pcv_qp_open {
  * @wake_solicited: process: the same for a solicited message
  * @events: process: not 0: it will sleep; its peer must look at call
  * @self: process: counted up (then a call) to have the event of its send
- *	completion queue raised: it has completed a send itself
+ *	completion queue raised: it has completed a send itself, or given up
  * @fast_open: process: enum pcv_qp_open bits. It looks at fast_claim after it has
  *	set PCV_OPEN_COPIES and before it copies or takes a shared receive; the kernel
  *	sets fast_claim and looks at this. If it finds it set it claims later, from an

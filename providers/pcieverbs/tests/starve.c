@@ -196,6 +196,24 @@ static void test_room(void)
 	end();
 }
 
+/* Who sleeps hears, too, that what is outstanding has ended here and not in the kernel. */
+static void test_break(void)
+{
+	uint32_t kicks;
+	struct ibv_wc wc;
+
+	begin(20000);
+	CHECK(!post_send(&a, 1, 10000, 0));
+	kicks = b.fq->kicks;
+	PCV_STORE(&b.fq->shared->fast_claim, 1ull << 32);
+	CHECK_EQ(pcv_cq_poll(b.cq, 1, &wc), 0);
+	CHECK_EQ(inside(&b)->health, PCV_QP_BROKEN);
+	CHECK_EQ(b.fq->kicks, kicks + 1);
+	CHECK_EQ(b.fq->shared->self, 1);
+	CHECK_EQ(starved() & 1, 1);
+	end();
+}
+
 /* Somebody else was faster: the next receive is owed, too. */
 static void test_again(void)
 {
@@ -259,6 +277,7 @@ int main(void)
 	test_reset();
 	test_look();
 	test_room();
+	test_break();
 	test_again();
 	test_holds();
 	return 0;
