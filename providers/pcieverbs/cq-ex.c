@@ -36,7 +36,8 @@ static int pcv_cq_ex_start(struct ibv_cq_ex *ex, struct ibv_poll_cq_attr *attr)
 		return ret;
 	}
 	cq->ex_thread = pthread_self();
-	PCV_STORE(&cq->ex_open, 1);
+	/* PCV(cq_batch:A) pairs with cq_batch:B: who it is, then that there is one. */
+	pcv_cpu_store_release(&cq->ex_open, 1);
 	return 0;
 }
 

@@ -100,8 +100,13 @@ int pcv_cq_arm(struct ibv_cq *ibcq, int solicited_only)
 	 */
 	pcv_cpu_mb();
 	if (PCV_LOAD(&cq->watch_count)) {
-		/* In the middle of a batch the lock is ours already. */
-		batch = PCV_LOAD(&cq->ex_open) && pthread_equal(cq->ex_thread, pthread_self());
+		/*
+		 * PCV(cq_batch:B) pairs with cq_batch:A
+		 * In the middle of a batch of ours the lock is ours already. Nobody else
+		 * writes our name there.
+		 */
+		batch = pcv_cpu_load_acquire(&cq->ex_open) &&
+			pthread_equal(cq->ex_thread, pthread_self());
 		locked = !batch && pcv_lock(&cq->lock);
 		/* Who was woken by a peer has to call it again, and the hint says who it was. */
 		pcv_cq_hints_take(cq);

@@ -346,7 +346,10 @@ void pcv_qp_break(struct pcv_qp *qp, enum pcv_break why)
 	pcv_cpu_store_release(&qp->health, PCV_QP_BROKEN);
 	pcv_cq_hint(pcv_qp_send_cq(qp), qp);
 	pcv_cq_hint(pcv_qp_recv_cq(qp), qp);
-	/* The kernel's events may have come before: who slept has found nothing, and sleeps. */
+	/*
+	 * The kernel's events may have come before: who slept has found nothing, and sleeps.
+	 * (Without fast rings nobody hears that: only a kernel that lies is left then.)
+	 */
 	pcv_word_count(&qp->shared->self);
 	PCV_STORE(&qp->shared->starved, ((qp->shared->starved & ~1u) + 2) | 1);
 	pcv_kick(qp);
