@@ -78,7 +78,6 @@ struct pcv_watch {
  * @active: queue pairs that may have completions, a circle; whose turn it is
  * @active_count: their number; looked at without the lock
  * @taking: hints are being taken; looked at without the lock
- * @ex_thread: who is in the middle of a batch, if @ex_open
  * @watch_count: queue pairs that are watched; looked at without the lock
  * @hot_count, @hot_turn: those of them in @hot, and which is the next
  * @hot_used: bits of those that had something since they were looked through
@@ -93,6 +92,8 @@ struct pcv_watch {
  * @called_solicited: the others are asked for solicited messages only
  * @slot: queue pairs by number modulo PCV_CQ_SLOTS
  * @ex_wc: the completion that the extended calls read
+ * @ex_open, @ex_thread: a batch of those is going on, and whose; looked at without
+ *	the lock
  */
 struct pcv_cq {
 	struct verbs_cq vcq;

@@ -184,10 +184,10 @@ static int pcv_watch_visit(struct pcv_cq *cq, struct pcv_cq_link *link, int n, s
 
 	pcv_watch_update(cq, link, got);
 	/*
-	 * Its hint may have been used up while the head of the receive ring had
-	 * to wait for what has just been taken. And who starves is looked at by every
-	 * poll: one of them comes behind the arming. And a poll that has room for more
-	 * comes back.
+	 * Looked into again without a hint: where the head of the receive ring had to
+	 * wait for what has just been taken (its hint may have been used up); where a
+	 * message starves (one of the polls comes behind the arming); and by a poll
+	 * that has room for more than one visit brings.
 	 */
 	if (more && !link->active &&
 	    ((link->roles & PCV_CQ_RECV &&
