@@ -289,7 +289,7 @@ void pcv_peer_tx_end(struct pcv_tx *tx)
 	 */
 	pcv_out_mb();
 	armed = pcv_le32(PCV_LOAD(&chan->in->armed));
-	if (armed != chan->rung) {
+	if (armed && armed != chan->rung) {
 		chan->rung = armed;
 		pcv_stat_inc(PCV_STAT_DOORBELLS_TX);
 		peer->channel.ops->ring(peer->channel.link);

@@ -15,6 +15,7 @@
 #ifndef PCV_CHAN_H
 #define PCV_CHAN_H
 
+#include <linux/hrtimer.h>
 #include <linux/netdevice.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -113,6 +114,10 @@ struct pcv_chan_rx {
  * @napi: receives
  * @napi_dev: carries @napi
  * @kick: runs @napi for callers that cannot raise a soft interrupt themselves
+ * @asked: when a process last polled here itself (ktime, ns); 0: never
+ * @watch_live: @watch will run the poll; belongs to the poll
+ * @watch_fired: it has; the poll takes note
+ * @watch: runs the poll when processes may have stopped doing so
  * @rx_buf: private copy of the message being received
  */
 struct pcv_peer {
@@ -133,6 +138,10 @@ struct pcv_peer {
 	struct napi_struct napi;
 	struct net_device *napi_dev;
 	struct work_struct kick;
+	u64 asked;
+	bool watch_live;
+	bool watch_fired;
+	struct hrtimer watch;
 	u8 rx_buf[sizeof(struct pcv_msg) + PCV_MSG_HDR_MAX + PCV_MSG_INLINE_MAX] __aligned(8);
 };
 
@@ -185,5 +194,9 @@ u32 pcv_chan_tx_room(struct pcv_peer *peer, u8 vc);
 /* progress.c */
 void pcv_chan_rx_init(struct pcv_peer *peer, u8 vc);
 int pcv_peer_poll(struct napi_struct *napi, int budget);
+
+/* For the object's beginning, and its end when the poll is disabled. */
+void pcv_peer_watch_init(struct pcv_peer *peer);
+void pcv_peer_watch_end(struct pcv_peer *peer);
 
 #endif /* PCV_CHAN_H */

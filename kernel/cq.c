@@ -165,15 +165,28 @@ void pcv_cq_push(struct pcv_cq *cq, const struct ib_wc *wc, bool solicited)
 		tasklet_schedule(&cq->tasklet);
 }
 
+static void cq_ask(struct pcv_peer *peer, void *sleeps)
+{
+	if (sleeps)
+		pcv_peer_unask(peer);
+	else
+		pcv_peer_ask(peer);
+}
+
 int pcv_poll_cq(struct ib_cq *ib, int n, struct ib_wc *wc)
 {
 	struct pcv_cq *cq = to_cq(ib);
 	unsigned long irq;
 	int i;
 
-	/* A process polls by itself. */
-	if (cq->user)
-		return -EOPNOTSUPP;
+	/*
+	 * A process polls by itself. It calls to have the channels looked at
+	 * instead of waiting for a doorbell; about to sleep, to have them rung again.
+	 */
+	if (cq->user) {
+		pcv_peer_for_each(cq_ask, READ_ONCE(cq->shared->armed) ? cq : NULL);
+		return 0;
+	}
 	spin_lock_irqsave(&cq->lock, irq);
 	for (i = 0; i < n && cq->head != cq->tail; i++)
 		wc[i] = cq->wc[cq->head++ & (cq->size - 1)];

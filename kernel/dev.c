@@ -414,7 +414,8 @@ struct pcv_verbs *pcv_verbs_create(struct device *parent, struct net_device *nde
 	dev->ib.local_dma_lkey = PCV_LOCAL_DMA_LKEY;
 	strscpy(dev->ib.node_desc, "pcieverbs", sizeof(dev->ib.node_desc));
 	addrconf_addr_eui48((u8 *)&dev->ib.node_guid, ndev->dev_addr);
-	dev->ib.uverbs_cmd_mask |= BIT_ULL(IB_USER_VERBS_CMD_POST_SEND) |
+	dev->ib.uverbs_cmd_mask |= BIT_ULL(IB_USER_VERBS_CMD_POLL_CQ) |
+				   BIT_ULL(IB_USER_VERBS_CMD_POST_SEND) |
 				   BIT_ULL(IB_USER_VERBS_CMD_POST_SRQ_RECV);
 	ib_set_device_ops(&dev->ib, &ops);
 	err = ib_device_set_netdev(&dev->ib, ndev, 1);

@@ -263,6 +263,7 @@ static void *pcv_peer_up(const struct pcv_channel *channel)
 		return ERR_PTR(-ENOMEM);
 	kref_init(&peer->ref);
 	INIT_WORK(&peer->kick, pcv_peer_kick_work);
+	pcv_peer_watch_init(peer);
 	peer->channel = *channel;
 	peer->rung = true;		/* nothing is armed yet */
 	peer->napi_dev = pcv_dummy_netdev_alloc();
@@ -313,6 +314,7 @@ static void pcv_peer_down(void *arg)
 		pcv_chan_tx_down(peer, vc);
 	cancel_work_sync(&peer->kick);
 	napi_disable(&peer->napi);
+	pcv_peer_watch_end(peer);
 	for (vc = 0; vc < PCV_VC_COUNT; vc++)
 		pcv_chan_tx_flush(peer, vc);
 	/* Finders under RCU are gone before clients take their private data away. */

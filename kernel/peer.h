@@ -181,6 +181,18 @@ void pcv_peer_tx_unwait(struct pcv_peer *peer, u8 vc, struct pcv_tx_waiter *w);
  */
 void pcv_peer_kick(struct pcv_peer *peer);
 
+/**
+ * pcv_peer_ask() - receive what has come, now and here, for a process that polls
+ *
+ * For a while after it the peer need not ring: whoever calls is expected to
+ * call again. If he does not, a timer makes up for it (PCV_ASK_NS, progress.c).
+ * Softirq handlers run in the caller. Any context but hard interrupt.
+ */
+void pcv_peer_ask(struct pcv_peer *peer);
+
+/* The caller of pcv_peer_ask() is about to sleep: have the peer ring. Same context. */
+void pcv_peer_unask(struct pcv_peer *peer);
+
 /* --- memory that processes map ------------------------------------------------ */
 
 /*

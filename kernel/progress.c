@@ -11,6 +11,14 @@
  * looks at the armed word then. One of the two sees the other. As long as no
  * doorbell has come, that number still stands, and the next sleep is free.
  *
+ * Not going to sleep. A process that polls for what comes through here calls
+ * again and again (pcv_peer_ask()), and receives by itself. Such a call takes
+ * the armed words back (0), so that no doorbell is rung for who looks anyway.
+ * For PCV_ASK_NS nothing is armed then, unless something came: who has what he
+ * waited for may do something else now. Meanwhile a timer is live that runs the
+ * poll: it starts before the poll ends unarmed, and only a poll that has seen
+ * it fire, or one that arms, does without.
+ *
  * Credit goes back when a quarter of the lines or of the data is consumed, an
  * eighth when going to sleep: see chan.c for why that never starves a sender.
  */
@@ -18,6 +26,9 @@
 
 #include "chan.h"
 #include "stats.h"
+
+/* How long one call of a process stands in for the doorbell. */
+#define PCV_ASK_NS		(100 * NSEC_PER_USEC)
 
 static const struct pcv_msg_info pcv_msg_infos[PCV_MSG_TYPE_COUNT] = {
 	[PCV_MSG_FAST] = {
@@ -228,6 +239,41 @@ static void pcv_chan_rx_arm(struct pcv_chan_rx *rx)
 	PCV_STORE(&rx->out->armed, pcv_to_le32(rx->armed));
 }
 
+static enum hrtimer_restart pcv_peer_watch(struct hrtimer *timer)
+{
+	struct pcv_peer *peer = container_of(timer, struct pcv_peer, watch);
+
+	/* First the word: the poll that is asked for here must see it. */
+	WRITE_ONCE(peer->watch_fired, true);
+	napi_schedule(&peer->napi);
+	return HRTIMER_NORESTART;
+}
+
+void pcv_peer_watch_init(struct pcv_peer *peer)
+{
+	hrtimer_init(&peer->watch, CLOCK_MONOTONIC, HRTIMER_MODE_REL_SOFT);
+	peer->watch.function = pcv_peer_watch;
+}
+
+void pcv_peer_watch_end(struct pcv_peer *peer)
+{
+	hrtimer_cancel(&peer->watch);
+}
+
+/* Return: a process has polled a moment ago, and the timer knows. By the poll's owner. */
+static bool pcv_peer_asked(struct pcv_peer *peer)
+{
+	u64 asked = READ_ONCE(peer->asked);
+
+	if (!asked || ktime_get_ns() - asked >= PCV_ASK_NS)
+		return false;
+	if (!peer->watch_live) {
+		peer->watch_live = true;
+		hrtimer_start(&peer->watch, ns_to_ktime(PCV_ASK_NS), HRTIMER_MODE_REL_SOFT);
+	}
+	return true;
+}
+
 /* Return: true if the poll may sleep; false if there is something to do. */
 static bool pcv_peer_sleep(struct pcv_peer *peer)
 {
@@ -246,6 +292,11 @@ static bool pcv_peer_sleep(struct pcv_peer *peer)
 	if (!xchg(&peer->rung, false))
 		return !pcv_peer_has_news(peer);
 
+	if (pcv_peer_asked(peer)) {
+		WRITE_ONCE(peer->rung, true);
+		return !pcv_peer_has_news(peer);
+	}
+
 	pcv_stat_inc(PCV_STAT_ARMINGS);
 	for (vc = 0; vc < PCV_VC_COUNT; vc++)
 		pcv_chan_rx_arm(&peer->rx[vc]);
@@ -262,6 +313,26 @@ static bool pcv_peer_sleep(struct pcv_peer *peer)
 	return !pcv_peer_has_news(peer);
 }
 
+/*
+ * One look at everything, with room for @budget messages. Return: how many there were.
+ * Who polls for one of them may do something else now.
+ */
+static int pcv_peer_round(struct pcv_peer *peer, int budget)
+{
+	int done;
+
+	if (xchg(&peer->watch_fired, false))
+		peer->watch_live = false;
+	done = pcv_chan_rx_run(peer, PCV_VC_RESPONSE, budget);
+	pcv_chan_tx_wake(peer, PCV_VC_RESPONSE);
+	done += pcv_chan_rx_run(peer, PCV_VC_REQUEST, budget - done);
+	pcv_chan_tx_wake(peer, PCV_VC_REQUEST);
+	pcv_peer_rx_end(peer);
+	if (done && READ_ONCE(peer->asked))
+		WRITE_ONCE(peer->asked, 0);
+	return done;
+}
+
 int pcv_peer_poll(struct napi_struct *napi, int budget)
 {
 	struct pcv_peer *peer = container_of(napi, struct pcv_peer, napi);
@@ -269,15 +340,55 @@ int pcv_peer_poll(struct napi_struct *napi, int budget)
 
 	pcv_stat_inc(PCV_STAT_POLLS);
 	do {
-		done += pcv_chan_rx_run(peer, PCV_VC_RESPONSE, budget - done);
-		pcv_chan_tx_wake(peer, PCV_VC_RESPONSE);
-		done += pcv_chan_rx_run(peer, PCV_VC_REQUEST, budget - done);
-		pcv_chan_tx_wake(peer, PCV_VC_REQUEST);
-		pcv_peer_rx_end(peer);
+		done += pcv_peer_round(peer, budget - done);
 		if (done >= budget)
 			return budget;
 	} while (!READ_ONCE(peer->broken) && !pcv_peer_sleep(peer));
 
 	napi_complete_done(napi, done);
 	return done;
+}
+
+/* A doorbell that is on its way already comes, and finds nothing. */
+static void pcv_peer_disarm(struct pcv_peer *peer)
+{
+	int vc;
+
+	if (xchg(&peer->rung, true))
+		return;
+	for (vc = 0; vc < PCV_VC_COUNT; vc++)
+		PCV_STORE(&peer->rx[vc].out->armed, pcv_to_le32(0));
+}
+
+void pcv_peer_ask(struct pcv_peer *peer)
+{
+	int done;
+
+	/* What this node sends itself needs no doorbell. */
+	if (pcv_peer_is_loopback(peer))
+		return;
+	local_bh_disable();
+	/* While somebody else has the poll, he does it. */
+	if (!napi_schedule_prep(&peer->napi))
+		goto out;
+	pcv_stat_inc(PCV_STAT_POLLS_ASKED);
+	pcv_peer_disarm(peer);
+	done = pcv_peer_round(peer, NAPI_POLL_WEIGHT);
+	if (!done)
+		WRITE_ONCE(peer->asked, ktime_get_ns() ?: 1);
+	/* More than that, or the end of it, is for the ordinary poll. */
+	if (done >= NAPI_POLL_WEIGHT || READ_ONCE(peer->broken) || !pcv_peer_sleep(peer))
+		__napi_schedule(&peer->napi);
+	else
+		napi_complete_done(&peer->napi, 0);
+out:
+	local_bh_enable();
+}
+
+void pcv_peer_unask(struct pcv_peer *peer)
+{
+	if (!READ_ONCE(peer->asked))
+		return;
+	WRITE_ONCE(peer->asked, 0);
+	pcv_peer_kick(peer);
 }

@@ -28,6 +28,7 @@
 	x(CREDIT_WRITES, credit_writes) \
 	x(ARMINGS, armings) \
 	x(POLLS, polls) \
+	x(POLLS_ASKED, polls_asked) \
 	x(DOORBELLS_TX, doorbells_tx) \
 	x(DOORBELLS_RX, doorbells_rx) \
 	x(NET_TX_BACKLOG, net_tx_backlog) \

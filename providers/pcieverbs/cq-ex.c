@@ -33,6 +33,7 @@ static int pcv_cq_ex_start(struct ibv_cq_ex *ex, struct ibv_poll_cq_attr *attr)
 	/* A batch that did not start is not ended by the caller. */
 	if (ret) {
 		pthread_spin_unlock(&cq->lock);
+		pcv_cq_poll_empty(cq);
 		return ret;
 	}
 	cq->ex_thread = pthread_self();

@@ -99,6 +99,10 @@ int pcv_cq_arm(struct ibv_cq *ibcq, int solicited_only)
 	 * finds the queue armed.
 	 */
 	pcv_cpu_mb();
+	if (PCV_LOAD(&cq->asked)) {
+		PCV_STORE(&cq->asked, 0);
+		pcv_cq_ask(cq);
+	}
 	if (PCV_LOAD(&cq->watch_count)) {
 		/*
 		 * PCV(cq_batch:B) pairs with cq_batch:A

@@ -90,6 +90,10 @@ struct pcv_watch {
  * @uncalled: queue pairs whose peers are not asked to wake this process
  * @was_armed: at any time; from then on peers must look whether they are called
  * @called_solicited: the others are asked for solicited messages only
+ * @asks: how often the kernel may still be asked for what comes through it, until
+ *	something does
+ * @empty: polls in vain since the last time
+ * @asked: it was, and need not be rung for; these three without the lock
  * @slot: queue pairs by number modulo PCV_CQ_SLOTS
  * @ex_wc: the completion that the extended calls read
  * @ex_open, @ex_thread: a batch of those is going on, and whose; looked at without
@@ -117,6 +121,9 @@ struct pcv_cq {
 	uint32_t cold_room;
 	struct pcv_watch *cold;
 	struct pcv_qp *uncalled;
+	uint32_t asks;
+	uint32_t empty;
+	uint32_t asked;
 	struct pcv_watch hot[PCV_HOT] __attribute__((__aligned__(64)));
 	struct pcv_cq_link *slot[PCV_CQ_SLOTS];
 	struct ibv_wc ex_wc;
@@ -144,6 +151,14 @@ void pcv_cq_hints_take(struct pcv_cq *cq);
 
 /* Give a hint as the kernel would. No lock needed. */
 void pcv_cq_hint(struct pcv_cq *cq, const struct pcv_qp *qp);
+
+/* --- kick.c --- */
+
+/*
+ * Have the kernel receive what has come through it, instead of waiting for a
+ * doorbell; while the queue is armed, have it wait for one again.
+ */
+void pcv_cq_ask(struct pcv_cq *cq);
 
 /* --- watch.c: queue pairs that nobody hints at --- */
 

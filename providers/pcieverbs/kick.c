@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-/* The system calls of the data path: an empty post_send, an empty post_srq_recv. */
+/*
+ * The system calls of the data path: an empty post_send, an empty
+ * post_srq_recv, a poll_cq that brings nothing.
+ */
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -9,7 +12,7 @@
 /* Tries before a call that fails for lack of memory counts as refused. */
 #define PCV_KICK_TRIES		16
 
-/* The other command looks the same but for the names of its fields. */
+/* The other commands look the same, or shorter, but for the names of their fields. */
 struct pcv_kick_request {
 	struct ib_uverbs_cmd_hdr hdr;
 	struct ib_uverbs_post_send core;
@@ -19,8 +22,17 @@ _Static_assert(offsetof(struct ib_uverbs_post_srq_recv, srq_handle) ==
 	       offsetof(struct ib_uverbs_post_send, qp_handle) &&
 	       offsetof(struct ib_uverbs_post_srq_recv, wqe_size) ==
 	       offsetof(struct ib_uverbs_post_send, wqe_size) &&
-	       sizeof(struct ib_uverbs_post_srq_recv_resp) ==
-	       sizeof(struct ib_uverbs_post_send_resp), "one request for both");
+	       offsetof(struct ib_uverbs_poll_cq, cq_handle) ==
+	       offsetof(struct ib_uverbs_post_send, qp_handle) &&
+	       offsetof(struct ib_uverbs_poll_cq, ne) ==
+	       offsetof(struct ib_uverbs_post_send, wr_count), "one request for all");
+
+/* What the kernel answers; nothing of it matters. */
+union pcv_kick_answer {
+	struct ib_uverbs_post_send_resp send;
+	struct ib_uverbs_post_srq_recv_resp recv;
+	struct ib_uverbs_poll_cq_resp poll;
+};
 
 static int pcv_kick_write(int fd, const struct pcv_kick_request *req)
 {
@@ -36,7 +48,7 @@ static int pcv_kick_write(int fd, const struct pcv_kick_request *req)
  * credentials are no longer those with which it opened the device.
  */
 static int pcv_kick_ioctl(int fd, struct pcv_kick_request *req,
-			  struct ib_uverbs_post_send_resp *resp)
+			  union pcv_kick_answer *resp)
 {
 	struct {
 		struct ib_uverbs_ioctl_hdr hdr;
@@ -65,15 +77,16 @@ static int pcv_kick_ioctl(int fd, struct pcv_kick_request *req,
 }
 
 static int pcv_kick_call(struct pcv_context *ctx, uint32_t command, uint32_t handle,
-			 uint32_t wqe_size)
+			 uint32_t count, uint32_t wqe_size)
 {
-	struct ib_uverbs_post_send_resp resp = { 0 };
+	union pcv_kick_answer resp = { 0 };
 	struct pcv_kick_request req = {
 		.hdr.command = command,
 		.hdr.in_words = sizeof(req) / 4,
 		.hdr.out_words = sizeof(resp) / 4,
 		.core.response = (uintptr_t)&resp,
 		.core.qp_handle = handle,
+		.core.wr_count = count,
 		.core.wqe_size = wqe_size,
 	};
 	int fd = ctx->vctx.context.cmd_fd;
@@ -99,11 +112,17 @@ static int pcv_kick_call(struct pcv_context *ctx, uint32_t command, uint32_t han
 int pcv_kick(struct pcv_qp *qp)
 {
 	return pcv_kick_call(pcv_context(qp->vqp.qp.context), IB_USER_VERBS_CMD_POST_SEND,
-			     qp->vqp.qp.handle, sizeof(struct ib_uverbs_send_wr));
+			     qp->vqp.qp.handle, 0, sizeof(struct ib_uverbs_send_wr));
 }
 
 void pcv_srq_kick(struct pcv_srq *srq)
 {
 	pcv_kick_call(pcv_context(srq->vsrq.srq.context), IB_USER_VERBS_CMD_POST_SRQ_RECV,
-		      srq->vsrq.srq.handle, sizeof(struct ib_uverbs_recv_wr));
+		      srq->vsrq.srq.handle, 0, sizeof(struct ib_uverbs_recv_wr));
+}
+
+void pcv_cq_ask(struct pcv_cq *cq)
+{
+	pcv_kick_call(pcv_context(cq->vcq.cq.context), IB_USER_VERBS_CMD_POLL_CQ,
+		      cq->vcq.cq.handle, 1, 0);
 }

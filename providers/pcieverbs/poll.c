@@ -2,6 +2,13 @@
 /* Polling: from the ends of work requests to work completions. */
 #include "provider.h"
 
+/*
+ * Who polls for what comes through the kernel asks it, each so many polls in vain, and
+ * so often after the last time that something came: then doorbells are cheaper.
+ */
+#define PCV_ASK_POLLS		16
+#define PCV_ASKS		64
+
 _Static_assert((int)IBV_WC_WR_FLUSH_ERR == PCV_WC_WR_FLUSH_ERR &&
 	       (int)IBV_WC_RNR_RETRY_EXC_ERR == PCV_WC_RNR_RETRY_EXC_ERR &&
 	       (int)IBV_WC_GENERAL_ERR == PCV_WC_GENERAL_ERR, "one numbering of statuses");
@@ -163,6 +170,8 @@ static int pcv_cq_poll_active(struct pcv_cq *cq, int n, struct ibv_wc *wc)
 		got += r;
 		if (link->watched)
 			pcv_watch_update(cq, link, r);
+		else if (r)
+			PCV_STORE(&cq->asks, PCV_ASKS);
 		if (!more) {
 			pcv_cq_link_stop(cq, link);
 			continue;
@@ -205,6 +214,22 @@ int pcv_cq_poll_locked(struct pcv_cq *cq, int n, struct ibv_wc *wc)
 	return got;
 }
 
+void pcv_cq_poll_empty(struct pcv_cq *cq)
+{
+	uint32_t asks = PCV_LOAD(&cq->asks);
+	uint32_t empty = PCV_LOAD(&cq->empty) + 1;
+
+	/* Two threads may count one for two: nothing depends on it. */
+	if (!asks)
+		return;
+	PCV_STORE(&cq->empty, empty);
+	if (empty % PCV_ASK_POLLS)
+		return;
+	PCV_STORE(&cq->asks, asks - 1);
+	PCV_STORE(&cq->asked, 1);
+	pcv_cq_ask(cq);
+}
+
 int pcv_cq_poll(struct ibv_cq *ibcq, int n, struct ibv_wc *wc)
 {
 	struct pcv_cq *cq = pcv_cq(ibcq);
@@ -216,10 +241,14 @@ int pcv_cq_poll(struct ibv_cq *ibcq, int n, struct ibv_wc *wc)
 	 * What is no longer in the summary is being taken, or is active.
 	 */
 	if (!PCV_LOAD(&cq->watch_count) && !pcv_cpu_load_acquire(&cq->shared->summary) &&
-	    !pcv_cpu_load_acquire(&cq->taking) && !PCV_LOAD(&cq->active_count))
+	    !pcv_cpu_load_acquire(&cq->taking) && !PCV_LOAD(&cq->active_count)) {
+		pcv_cq_poll_empty(cq);
 		return 0;
+	}
 	locked = pcv_lock(&cq->lock);
 	got = pcv_cq_poll_locked(cq, n, wc);
 	pcv_unlock(&cq->lock, locked);
+	if (!got)
+		pcv_cq_poll_empty(cq);
 	return got;
 }

@@ -300,7 +300,10 @@ int pcv_ah_destroy(struct ibv_ah *ah);
 
 int pcv_cq_poll(struct ibv_cq *ibcq, int n, struct ibv_wc *wc);
 
-/* The same for a caller that holds the lock. */
+/* A poll has found nothing: ask the kernel, now and then. Without the lock. */
+void pcv_cq_poll_empty(struct pcv_cq *cq);
+
+/* The same as pcv_cq_poll() for a caller that holds the lock. */
 int pcv_cq_poll_locked(struct pcv_cq *cq, int n, struct ibv_wc *wc);
 
 /*

@@ -20,6 +20,14 @@ one_node() {
 	pair -c node0 "$prog" -d "$PCV_DEV" -g "$g0" "$@" -- "$prog" -d "$PCV_DEV" -g "$g0" "$@" "$(node_ip node0)"
 }
 
+asked() { node_sh "$1" "sed -n 's/^polls_asked //p' /sys/kernel/debug/pcieverbs/stats"; }
+# Programs that poll have their kernel look, instead of waiting for doorbells.
+asks() {
+	local before
+	before=$(asked node0) && pp ibv_ud_pingpong -c -n $n -s 64 || return 1
+	[ "$(asked node0)" -ge $((before + 10)) ] || { echo "asked $before times before, $(asked node0) behind"; return 1; }
+}
+
 n=200
 [ -z "$PCV_FULL" ] || n=1000
 step "rc, checked, counted" carried_by_verbs $n 300000 pp ibv_rc_pingpong -c -n $n
@@ -32,6 +40,7 @@ step "srq with events" pp ibv_srq_pingpong -c -n 20 -e
 for s in $(pick "1 1024" "1 64 1000 1024"); do
 	step "ud $s bytes" pp ibv_ud_pingpong -c -n $n -s $s
 done
+step "ud, and the kernel is asked" asks
 step "ud with events" pp ibv_ud_pingpong -c -n $n -s 512 -e
 for prog in ibv_rc_pingpong ibv_srq_pingpong; do
 	step "$prog, one node" one_node $prog -c -n 20

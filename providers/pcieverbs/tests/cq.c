@@ -68,6 +68,56 @@ static void test_idle(void)
 	end();
 }
 
+static void poll_empty(struct ibv_cq *cq, int times)
+{
+	while (times--)
+		setup_idle(cq);
+}
+
+/*
+ * Who polls in vain asks the kernel, as long as something has come through it not long
+ * ago; who is about to sleep after that says so.
+ */
+static void test_ask(void)
+{
+	struct ibv_cq *cq;
+	struct ibv_qp *qp;
+	uint32_t asks;
+
+	begin();
+	cq = make_cq();
+	qp = make_qp(cq, cq);
+	poll_empty(cq, 1000);
+	CHECK_EQ(fake_asks(cq), 0);
+	CHECK(!pcv_cq_arm(cq, 0));
+	CHECK_EQ(fake_asks(cq), 0);
+
+	send_done(qp, 1);
+	setup_expect(cq, 1, IBV_WC_SUCCESS, IBV_WC_SEND);
+	CHECK_EQ(fake_asks(cq), 0);
+	poll_empty(cq, 32);
+	CHECK_EQ(fake_asks(cq), 2);
+	CHECK(!pcv_cq_arm(cq, 0));
+	CHECK_EQ(fake_asks(cq), 3);
+	CHECK(!pcv_cq_arm(cq, 0));
+	CHECK_EQ(fake_asks(cq), 3);
+
+	/* It does not go on for ever. */
+	poll_empty(cq, 100000);
+	asks = fake_asks(cq);
+	CHECK(asks > 8 && asks < 1000);
+	poll_empty(cq, 1000);
+	CHECK_EQ(fake_asks(cq), asks);
+
+	recv_done(qp, 2);
+	setup_expect(cq, 2, IBV_WC_SUCCESS, IBV_WC_RECV);
+	poll_empty(cq, 32);
+	CHECK_EQ(fake_asks(cq), asks + 2);
+	CHECK(!pcv_qp_destroy(qp));
+	CHECK(!pcv_cq_destroy(cq));
+	end();
+}
+
 static void test_two(void)
 {
 	struct ibv_cq *send_cq, *recv_cq;
@@ -256,6 +306,7 @@ static void test_extended(void)
 
 static const struct pcv_case cases[] = {
 	{ "idle", test_idle }, { "two", test_two }, { "two-broken", test_two_broken },
+	{ "ask", test_ask },
 	{ "slots", test_slots }, { "turns", test_turns }, { "arm", test_arm },
 	{ "extended", test_extended },
 };

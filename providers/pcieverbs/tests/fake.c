@@ -30,6 +30,7 @@ static struct {
 	struct fake_qp *qp[FAKE_OBJECTS];
 	struct fake_srq *srq[FAKE_OBJECTS];
 	struct pcv_cq_shared *cq[FAKE_OBJECTS];
+	uint32_t asks[FAKE_OBJECTS];	/* calls of each CQ */
 } fake;
 
 void *__real_mmap(void *addr, size_t bytes, int prot, int flags, int fd, off_t offset);
@@ -145,6 +146,11 @@ struct fake_srq *fake_srq(const struct ibv_srq *srq)
 struct pcv_cq_shared *fake_cq(const struct ibv_cq *cq)
 {
 	return fake.cq[cq->handle];
+}
+
+uint32_t fake_asks(const struct ibv_cq *cq)
+{
+	return __atomic_load_n(&fake.asks[cq->handle], __ATOMIC_RELAXED);
 }
 
 void fake_hint(struct pcv_cq_shared *cq, uint32_t qp_num)
@@ -514,9 +520,15 @@ static void fake_kick(uint32_t handle)
 
 static void fake_kick_check(uint64_t command, const struct ib_uverbs_post_send *core)
 {
-	CHECK_EQ(core->wr_count, 0);
 	CHECK_EQ(core->sge_count, 0);
 	CHECK(core->response);
+	if (command == IB_USER_VERBS_CMD_POLL_CQ) {
+		CHECK_EQ(core->wr_count, 1);
+		CHECK(core->qp_handle < FAKE_OBJECTS && fake.cq[core->qp_handle]);
+		__atomic_fetch_add(&fake.asks[core->qp_handle], 1, __ATOMIC_RELAXED);
+		return;
+	}
+	CHECK_EQ(core->wr_count, 0);
 	if (command == IB_USER_VERBS_CMD_POST_SRQ_RECV) {
 		CHECK_EQ(core->wqe_size, sizeof(struct ib_uverbs_recv_wr));
 		CHECK(core->qp_handle < FAKE_OBJECTS && fake.srq[core->qp_handle]);
@@ -549,7 +561,7 @@ ssize_t __wrap_write(int fd, const void *buf, size_t bytes)
 	CHECK_EQ(bytes, sizeof(req));
 	memcpy(&req, buf, sizeof(req));
 	CHECK_EQ(req.hdr.in_words * 4, bytes);
-	CHECK_EQ(req.hdr.out_words * 4, sizeof(struct ib_uverbs_post_send_resp));
+	CHECK_EQ(req.hdr.out_words * 4, sizeof(struct ib_uverbs_poll_cq_resp));
 	fake_kick_check(req.hdr.command, &req.core);
 	return (ssize_t)bytes;
 }
@@ -663,6 +675,7 @@ int ibv_cmd_create_cq(struct ibv_context *ctx, int cqe, struct ibv_comp_channel 
 	drv.mmap_offset = fake_region(sizeof(struct pcv_cq_shared), &mem);
 	drv.mmap_bytes = fake_region_bytes(sizeof(struct pcv_cq_shared));
 	fake.cq[cq->handle] = mem;
+	fake.asks[cq->handle] = 0;
 	memcpy(resp + 1, &drv, sizeof(drv));
 	return 0;
 }

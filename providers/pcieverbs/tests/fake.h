@@ -87,6 +87,9 @@ struct fake_qp *fake_qp(const struct ibv_qp *qp);
 struct fake_srq *fake_srq(const struct ibv_srq *srq);
 struct pcv_cq_shared *fake_cq(const struct ibv_cq *cq);
 
+/* How often the kernel was asked to look for what has come for this queue. */
+uint32_t fake_asks(const struct ibv_cq *cq);
+
 /* --- what the kernel does --- */
 
 /* Take the next send. Return: its request, NULL if there is none. */
