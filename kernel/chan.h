@@ -107,14 +107,15 @@ struct pcv_chan_rx {
  * @priv: of the clients
  * @ready: per client, whether its rx may run
  * @broken: cut off; nothing is received any more
- * @rung: a doorbell came since the last arming
+ * @rung: a doorbell came since the last arming, or the number was taken back
  * @tx: sending halves
  * @rx: receiving halves
  * @rx_task: who runs a handler of a request now: it may use the reserve
  * @napi: receives
  * @napi_dev: carries @napi
  * @kick: runs @napi for callers that cannot raise a soft interrupt themselves
- * @asked: when a process last polled here itself (ktime, ns); 0: never
+ * @asked: when a process last polled here itself in vain (ktime, ns); 0: not since
+ *	something came
  * @watch_live: @watch will run the poll; belongs to the poll
  * @watch_fired: it has; the poll takes note
  * @watch: runs the poll when processes may have stopped doing so

@@ -165,12 +165,14 @@ void pcv_cq_push(struct pcv_cq *cq, const struct ib_wc *wc, bool solicited)
 		tasklet_schedule(&cq->tasklet);
 }
 
-static void cq_ask(struct pcv_peer *peer, void *sleeps)
+static void cq_ask(struct pcv_peer *peer, void *unused)
 {
-	if (sleeps)
-		pcv_peer_unask(peer);
-	else
-		pcv_peer_ask(peer);
+	pcv_peer_ask(peer);
+}
+
+static void cq_unask(struct pcv_peer *peer, void *unused)
+{
+	pcv_peer_unask(peer);
 }
 
 int pcv_poll_cq(struct ib_cq *ib, int n, struct ib_wc *wc)
@@ -184,7 +186,7 @@ int pcv_poll_cq(struct ib_cq *ib, int n, struct ib_wc *wc)
 	 * instead of waiting for a doorbell; about to sleep, to have them rung again.
 	 */
 	if (cq->user) {
-		pcv_peer_for_each(cq_ask, READ_ONCE(cq->shared->armed) ? cq : NULL);
+		pcv_peer_for_each(READ_ONCE(cq->shared->armed) ? cq_unask : cq_ask, NULL);
 		return 0;
 	}
 	spin_lock_irqsave(&cq->lock, irq);
