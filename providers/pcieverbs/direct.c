@@ -13,15 +13,8 @@
  */
 #include "provider.h"
 
-/* Requests through the kernel before a piece is asked for. */
-#define PCV_DIRECT_USES		2u
-
-/* A request that asks at once, and how often it looks for the answer: a millisecond or so. */
-#define PCV_DIRECT_LONG		(64u << 10)
+/* How often a long request looks for the answer: a millisecond or so. */
 #define PCV_DIRECT_PATIENCE	20000
-
-/* A piece of which nothing can be mapped is not asked for again before so many. */
-#define PCV_DIRECT_RETRY	1000u
 
 #define PCV_DIRECT_PIECES	4u	/* in one request */
 
@@ -38,82 +31,27 @@ void pcv_direct_create(struct pcv_qp *qp, const struct pcv_create_qp_resp *resp)
 	    !pcv_region_holds(&qp->region, resp->direct_offset, PCV_DIRECT_SLOTS,
 			      sizeof(struct pcv_direct_slot), 64))
 		return;
-	qp->direct.slot = (void *)((uint8_t *)qp->region.base + resp->direct_offset);
+	qp->direct.slots.slot = (void *)((uint8_t *)qp->region.base + resp->direct_offset);
 	qp->direct.offset = resp->direct_mmap;
 }
 
 void pcv_direct_reset(struct pcv_qp *qp)
 {
-	memset(qp->direct.use, 0, sizeof(qp->direct.use));
-	qp->direct.last = 0;
-}
-
-static bool pcv_direct_is(const struct pcv_direct_use *use, uint64_t va, uint32_t rkey)
-{
-	return use->uses && use->va == va && use->rkey == rkey;
-}
-
-/* The slot of a piece, its old one or a new one. */
-static uint32_t pcv_direct_find(struct pcv_qp *qp, uint64_t va, uint32_t rkey)
-{
-	struct pcv_direct *direct = &qp->direct;
-	struct pcv_direct_use *use;
-	uint32_t i, oldest = 0;
-
-	if (pcv_likely(pcv_direct_is(&direct->use[direct->last], va, rkey)))
-		return direct->last;
-	for (i = 0; i < PCV_DIRECT_SLOTS; i++) {
-		use = &direct->use[i];
-		if (pcv_direct_is(use, va, rkey))
-			goto found;
-		/* One that was never used has no stamp, and is the oldest of all. */
-		if (direct->use[oldest].uses &&
-		    (!use->uses || direct->writes - use->stamp >
-				   direct->writes - direct->use[oldest].stamp))
-			oldest = i;
-	}
-	i = oldest;
-	use = &direct->use[i];
-	use->va = va;
-	use->rkey = rkey;
-	use->ask = 0;
-	use->uses = 1;
-found:
-	direct->last = i;
-	return i;
-}
-
-/* Have it mapped. The kernel is still to be called. */
-static void pcv_direct_ask(struct pcv_qp *qp, uint32_t i)
-{
-	struct pcv_direct_slot *slot = &qp->direct.slot[i];
-	struct pcv_direct_use *use = &qp->direct.use[i];
-
-	if (++qp->direct.ask == 0)
-		qp->direct.ask = 1;
-	use->ask = qp->direct.ask;
-	use->uses = 1;
-	PCV_STORE(&slot->va, use->va);
-	PCV_STORE(&slot->rkey, use->rkey);
-	/*
-	 * PCV(direct_ask:A) pairs with direct_ask:B
-	 * What is asked for, then that it is.
-	 */
-	pcv_cpu_store_release(&slot->ask, use->ask);
+	pcv_slots_reset(&qp->direct.slots);
 }
 
 /* Ask, and wait for what the other end says. */
 static void pcv_direct_ask_now(struct pcv_qp *qp, uint32_t i)
 {
-	const struct pcv_direct_slot *slot = &qp->direct.slot[i];
+	const struct pcv_slots *slots = &qp->direct.slots;
 	int patience;
 
-	pcv_direct_ask(qp, i);
+	pcv_slots_ask(&qp->direct.slots, i);
 	/* If that fails the kernel gets the request, and whoever posts it learns why. */
 	if (pcv_kick(qp))
 		return;
 	for (patience = 0; patience < PCV_DIRECT_PATIENCE; patience++) {
-		if (PCV_LOAD(&slot->told) == qp->direct.use[i].ask)
+		if (PCV_LOAD(&slots->slot[i].told) == slots->use[i].ask)
 			return;
 		pcv_cpu_relax();
 	}
@@ -123,40 +61,15 @@ static void pcv_direct_ask_now(struct pcv_qp *qp, uint32_t i)
 static bool pcv_direct_ready(struct pcv_qp *qp, uint32_t i, uint32_t offset, uint32_t bytes,
 			     bool now, unsigned int *todo)
 {
-	const struct pcv_direct_slot *slot = &qp->direct.slot[i];
-	struct pcv_direct_use *use = &qp->direct.use[i];
-	uint32_t told;
+	struct pcv_slots *slots = &qp->direct.slots;
+	bool ask = false;
 
-	use->stamp = qp->direct.writes;
-	if (!use->ask) {
-		if (now) {
-			pcv_direct_ask_now(qp, i);
-		} else {
-			if (use->uses++ > PCV_DIRECT_USES) {
-				pcv_direct_ask(qp, i);
-				*todo |= PCV_FAST_KICK;
-			}
-			return false;
-		}
-	}
-	/*
-	 * PCV(direct_told:B) pairs with direct_told:A
-	 * What the kernel says of the piece was stored before that it does.
-	 */
-	told = pcv_cpu_load_acquire(&slot->told);
-	if (told != use->ask)
-		return false;
-	/* PCV(direct_told:B) pairs with direct_told:A: and the ends before this. */
-	if (pcv_likely(pcv_cpu_load_acquire(&slot->valid))) {
-		uint32_t from = PCV_LOAD(&slot->from);
-		uint32_t to = PCV_LOAD(&slot->to);
-
-		return to <= PCV_DIRECT_PIECE && offset >= from && offset <= to &&
-		       bytes <= to - offset;
-	}
-	/* It was taken back, or there was nothing to map. */
-	if (use->uses++ > PCV_DIRECT_RETRY) {
-		pcv_direct_ask(qp, i);
+	if (now && !slots->use[i].ask)
+		pcv_direct_ask_now(qp, i);
+	if (pcv_likely(pcv_slots_ready(slots, i, offset, bytes, PCV_SLOT_USES, &ask)))
+		return true;
+	if (ask) {
+		pcv_slots_ask(slots, i);
 		*todo |= PCV_FAST_KICK;
 	}
 	return false;
@@ -179,7 +92,7 @@ static bool pcv_direct_map(struct pcv_qp *qp)
 static uint32_t pcv_direct_parts(struct pcv_qp *qp, uint64_t va, uint32_t rkey, uint32_t bytes,
 				 struct pcv_direct_part *part, unsigned int *todo)
 {
-	bool now = bytes >= PCV_DIRECT_LONG;
+	bool now = bytes >= PCV_SLOT_LONG;
 	bool ready = true;
 	uint32_t count = 0;
 	uint32_t offset, n;
@@ -189,7 +102,7 @@ static uint32_t pcv_direct_parts(struct pcv_qp *qp, uint64_t va, uint32_t rkey, 
 			return 0;
 		offset = (uint32_t)va & (PCV_DIRECT_PIECE - 1);
 		n = bytes < PCV_DIRECT_PIECE - offset ? bytes : PCV_DIRECT_PIECE - offset;
-		part[count].slot = pcv_direct_find(qp, va - offset, rkey);
+		part[count].slot = pcv_slots_find(&qp->direct.slots, va - offset, rkey);
 		part[count].bytes = n;
 		part[count].at = (size_t)part[count].slot * PCV_DIRECT_PIECE + offset;
 		ready &= pcv_direct_ready(qp, part[count].slot, offset, n, now, todo);
@@ -229,13 +142,13 @@ bool pcv_direct_probe(struct pcv_qp *qp, const struct ibv_send_wr *wr, unsigned 
 	uint64_t bytes = 0;
 	int i;
 
-	if (!qp->direct.slot || wr->num_sge < 0 || (uint32_t)wr->num_sge > qp->sq.max_sge)
+	if (!qp->direct.slots.slot || wr->num_sge < 0 || (uint32_t)wr->num_sge > qp->sq.max_sge)
 		return false;
 	for (i = 0; i < wr->num_sge; i++)
 		bytes += wr->sg_list[i].length;
 	if (!bytes || bytes > PCV_DIRECT_PIECES * PCV_DIRECT_PIECE)
 		return false;
-	qp->direct.writes++;
+	qp->direct.slots.writes++;
 	return pcv_direct_parts(qp, wr->wr.rdma.remote_addr, wr->wr.rdma.rkey, (uint32_t)bytes,
 				part, todo) != 0;
 }
@@ -252,7 +165,7 @@ bool pcv_direct_write(struct pcv_qp *qp, const struct ibv_send_wr *wr, unsigned 
 	uint32_t parts, i;
 	int v;
 
-	if (!direct->slot || wr->num_sge < 0 || (uint32_t)wr->num_sge > qp->sq.max_sge ||
+	if (!direct->slots.slot || wr->num_sge < 0 || (uint32_t)wr->num_sge > qp->sq.max_sge ||
 	    wr->num_sge > PCV_MAX_SGE)
 		return false;
 	for (v = 0; v < wr->num_sge; v++) {
@@ -271,7 +184,7 @@ bool pcv_direct_write(struct pcv_qp *qp, const struct ibv_send_wr *wr, unsigned 
 	    /* PCV(send_room:B) pairs with send_room:A: read, then given back. */
 	    (signaled && qp->send.done - pcv_cpu_load_acquire(&qp->send.polled) >= qp->sq.count))
 		return false;
-	direct->writes++;
+	direct->slots.writes++;
 	parts = pcv_direct_parts(qp, wr->wr.rdma.remote_addr, wr->wr.rdma.rkey, (uint32_t)bytes,
 				 part, todo);
 	if (!parts || (pcv_unlikely(!direct->region.base) && !pcv_direct_map(qp)))
@@ -285,7 +198,7 @@ bool pcv_direct_write(struct pcv_qp *qp, const struct ibv_send_wr *wr, unsigned 
 	 */
 	pcv_out_check_mb(PCV_LOAD(&qp->shared->fast) & PCV_QP_FAST_WC);
 	for (i = 0; i < parts; i++)
-		if (!PCV_LOAD(&direct->slot[part[i].slot].valid))
+		if (!PCV_LOAD(&direct->slots.slot[part[i].slot].valid))
 			return false;
 	if (signaled)
 		pcv_fast_record(qp, wr, (uint32_t)bytes, IBV_WC_RDMA_WRITE, todo);

@@ -16,6 +16,7 @@
 #include "cq.h"
 #include "fast.h"
 #include "memory.h"
+#include "slots.h"
 
 struct pcv_qp;
 
@@ -113,43 +114,19 @@ struct pcv_fast_recv {
 };
 
 /**
- * struct pcv_direct_use - what the process thinks of a direct slot
- * @va: of the piece
- * @rkey: of the region
- * @ask: what was put into the slot, 0: nothing yet
- * @uses: work requests for it so far
- * @stamp: the count of writes when it was used last
- */
-struct pcv_direct_use {
-	uint64_t va;
-	uint32_t rkey;
-	uint32_t ask;
-	uint32_t uses;
-	uint32_t stamp;
-};
-
-/**
  * struct pcv_direct - remote memory that the process may write itself
- * @slot: in the region; NULL: there is none
+ * @slots: of the queue pair's region
  * @offset: of the mapping
  * @region: mapped at its first use
  * @failed: it could not be
- * @last: the slot used last
- * @ask: the last number asked with
- * @writes: counted, for the age of slots
- * @use: a note for each slot
  *
  * Guarded by the send queue's lock.
  */
 struct pcv_direct {
-	struct pcv_direct_slot *slot;
+	struct pcv_slots slots;
 	uint64_t offset;
 	struct pcv_region region;
 	bool failed;
-	uint32_t last;
-	uint32_t ask;
-	uint32_t writes;
-	struct pcv_direct_use use[PCV_DIRECT_SLOTS];
 };
 
 /* --- fast-qp.c, fast-rx.c, fast-tx.c: fast rings; direct.c: remote memory --- */

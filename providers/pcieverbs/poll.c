@@ -154,6 +154,19 @@ int pcv_qp_visit(struct pcv_cq_link *link, int n, struct ibv_wc *wc, bool *more)
 	return got;
 }
 
+/*
+ * Is a completion among them whose waiting is worth a call? Not that of a WRITE: who has it
+ * waits for an answer in memory next, where nobody calls, and gets that by a doorbell; the one
+ * for the acknowledgement has started what this takes, which a call would have prevented.
+ */
+static bool pcv_wc_awaited(const struct ibv_wc *wc, int n)
+{
+	for (; n; n--, wc++)
+		if (wc->status == IBV_WC_SUCCESS && wc->opcode != IBV_WC_RDMA_WRITE)
+			return true;
+	return false;
+}
+
 /* Those that the kernel has hinted at, each in its turn. */
 static int pcv_cq_poll_active(struct pcv_cq *cq, int n, struct ibv_wc *wc)
 {
@@ -170,7 +183,7 @@ static int pcv_cq_poll_active(struct pcv_cq *cq, int n, struct ibv_wc *wc)
 		got += r;
 		if (link->watched)
 			pcv_watch_update(cq, link, r);
-		else if (r)
+		else if (pcv_wc_awaited(wc + got - r, r))
 			PCV_STORE(&cq->asks, PCV_ASKS);
 		if (!more) {
 			pcv_cq_link_stop(cq, link);
