@@ -108,6 +108,7 @@ void pcv_req_end(struct pcv_qp *qp, u32 index, u8 status)
 		/* It was still being sent. */
 		sq->next++;
 		sq->seg_offset = 0;
+		sq->stored = 0;
 	}
 	pcv_sq_stop(sq, index + 1);
 	pcv_sq_retire(qp);
@@ -155,6 +156,7 @@ void pcv_req_flush(struct pcv_qp *qp)
 	sq->next = tail;
 	sq->sent = tail;
 	sq->seg_offset = 0;
+	sq->stored = 0;
 	sq->reads = 0;
 	if (told && qp->user)
 		pcv_cq_hint(to_cq(qp->ib.send_cq), qp->ib.qp_num, true);
@@ -173,8 +175,11 @@ void pcv_req_reset(struct pcv_qp *qp)
 	sq->sent = 0;
 	sq->una = 0;
 	sq->seg_offset = 0;
+	sq->stored = 0;
+	sq->others = 0;
 	sq->reads = 0;
 	sq->skip = 0;
+	pcv_store_reset(qp);
 	sq->stopped = false;
 	sq->rnr = false;
 	WRITE_ONCE(qp->shared->sq_tail, 0);

@@ -204,8 +204,20 @@ struct pcv_mr *pcv_mr_find(struct pcv_qp *qp, u32 key, int access);
 
 /* Copy into or out of a region; the range was checked by pcv_mr_get(). Any context. */
 void pcv_mr_write(struct pcv_mr *mr, u64 va, const void *src, u32 len);
-void pcv_mr_read(struct pcv_mr *mr, u64 va, void *dst, u32 len);
 void pcv_mr_send(struct pcv_mr *mr, u64 va, struct pcv_tx *tx, u32 len);
+
+/**
+ * typedef pcv_mr_piece_t - gets a part of a region
+ * @arg: as given to pcv_mr_each()
+ * @p: its @n bytes, which lie in a row; good during the call, which must not sleep
+ */
+typedef void (*pcv_mr_piece_t)(void *arg, const void *p, u32 n);
+
+/* Hand a part of a region to @fn, piece by piece, in order. As pcv_mr_send(). */
+void pcv_mr_each(struct pcv_mr *mr, u64 va, u32 len, pcv_mr_piece_t fn, void *arg);
+
+/* A pcv_mr_piece_t: into a message, a struct pcv_tx. */
+void pcv_mr_piece_send(void *tx, const void *p, u32 n);
 
 /* An 8-byte atomic on aligned memory. Return: the value before. */
 u64 pcv_mr_atomic(struct pcv_mr *mr, u64 va, bool cmp_swap, u64 compare_add, u64 swap);
@@ -343,6 +355,8 @@ struct pcv_sq {
 	u32 stop;		/* with @stopped: nothing from here on is sent */
 	u32 first;		/* what index 0 is called on the link */
 	u32 seg_offset;		/* progress in @next */
+	u32 stored;		/* the same, of a WRITE that this kernel stores (store.c) */
+	u32 others;		/* behind the last one sent that was no WRITE */
 	u16 skip;		/* local work requests fetched last, in a row */
 	u32 reads;		/* READs and atomics under way */
 	bool stopped;		/* a local error ended sending */
@@ -511,8 +525,9 @@ void pcv_req_peer_lost(struct pcv_qp *qp, const struct pcv_peer *peer);
 int pcv_ud_send(struct pcv_qp *qp, struct pcv_send *send);
 /* Gather [offset, offset + len) of a send into sq.mr/sq.sge. Return: pieces, or -EFAULT. */
 int pcv_req_gather(struct pcv_qp *qp, const struct pcv_send *send, u32 index, u32 offset, u32 len);
+/* Hand the payload that was found so to @fn, and let go of its memory. */
 void pcv_req_emit(struct pcv_qp *qp, const struct pcv_send *send, u32 index, u32 offset,
-		  u32 len, int pieces);
+		  u32 len, int pieces, pcv_mr_piece_t fn, void *arg);
 /* Wait for room on a peer (sq.lock held). Return: false: try again now. */
 bool pcv_req_wait(struct pcv_qp *qp, struct pcv_peer *peer, u8 vc);
 

@@ -38,6 +38,10 @@
  * through: @valid becomes set again only when it asks anew, and the entries
  * that lead nowhere are taken away before that, too.
  *
+ * For a process that must not have the peer's memory mapped (fast=0) this kernel
+ * stores (store.c), under the lock with which the pages are taken: who has taken
+ * them is behind the last store, and the next finds none.
+ *
  * Who does not answer is kept out: its window is shut, and its link starts anew
  * because its other stores get lost from then on. Where a bridge cannot keep
  * anybody out (UML) the memory is never used again. A peer that is down has
@@ -50,10 +54,11 @@
  *   direct_mutex    list of queue pairs
  *   d->mutex        what a queue pair has borrowed
  *   the map's, for pcv_map_zap(): mmap_lock of processes among them
- *   map lock        place->pfn
+ *   map lock        place->page
  *
- * and behind qp->rq.lock, in none of each other:
+ * and behind qp->sq.lock and qp->rq.lock, in none of each other:
  *
+ *   d->storing      place->page, where there is no map: bottom halves off
  *   d->lock         what places wait for, and the words of the slots: interrupts off
  *   loan_lock       everything that was lent (loan.c): bottom halves off
  *   unmap_lock      UNMAPs to be carried out: bottom halves off
@@ -69,6 +74,7 @@
 #include "direct.h"
 #include "fast.h"
 #include "loan.h"
+#include "place.h"
 
 /* A place that gets no answer may be asked for again after this. */
 #define DIRECT_ASK_MS		1000
@@ -76,55 +82,9 @@
 /* UNMAPs that wait to be carried out, of all peers: more are dropped, and come again. */
 #define DIRECT_UNMAPS_MAX	4096
 
-#define DIRECT_PAGES		(PCV_DIRECT_PIECE >> PAGE_SHIFT)
 #define DIRECT_PAGE_UNITS	(PAGE_SIZE >> PCV_DIRECT_UNIT_SHIFT)
 
 static_assert(sizeof(unsigned long) <= sizeof(__le64));
-
-/**
- * struct direct_place - a slot, the kernel's side of it
- * @va, @rkey: what it was asked for. Changed under both mutex and lock
- * @ask: value of the process's word that was acted upon; under the mutex
- * @when: jiffies when it was; under the mutex
- * @token: number of the ASK, under the lock like the following
- * @waiting: a TELL with that number counts
- * @silent: no TELL has come for it yet
- * @told: a TELL that has come, PCV_DIRECT_UNITS addresses, to be carried out
- * @pfn: what the process may map, DIRECT_PAGES page frames; under the map's lock
- */
-struct direct_place {
-	u64 va;
-	u32 rkey;
-	u32 ask;
-	unsigned long when;
-	u32 token;
-	bool waiting;
-	bool silent;
-	__le64 *told;
-	unsigned long *pfn;
-};
-
-/**
- * struct pcv_direct - what a queue pair of a process has borrowed
- * @entry: in direct_list
- * @slot: what the process sees
- * @work: carries out what the process asked and what was told; holds a
- *	reference to @qp
- * @peer: whose pages @place has; a reference; under @mutex
- * @token: of the last ASK
- */
-struct pcv_direct {
-	struct pcv_qp *qp;
-	struct list_head entry;
-	struct pcv_map *map;
-	struct pcv_direct_slot *slot;
-	struct work_struct work;
-	struct mutex mutex;
-	struct pcv_peer *peer;
-	spinlock_t lock;
-	u32 token;
-	struct direct_place place[PCV_DIRECT_SLOTS];
-};
 
 /* An UNMAP to be carried out. */
 struct direct_unmap {
@@ -147,26 +107,43 @@ static unsigned int unmap_count;
 static unsigned long direct_pfn(void *arg, unsigned long page)
 {
 	struct pcv_direct *d = arg;
-	const struct direct_place *place = &d->place[page / DIRECT_PAGES];
+	const struct pcv_place *place = &d->place[page / PCV_PLACE_PAGES];
 
-	return place->pfn ? place->pfn[page % DIRECT_PAGES] : 0;
+	return place->page ? place->page[page % PCV_PLACE_PAGES] : 0;
+}
+
+/* Guard the pages of all places. */
+static void places_lock(struct pcv_direct *d)
+{
+	if (d->map)
+		pcv_map_lock(d->map);
+	else
+		spin_lock_bh(&d->storing);
+}
+
+static void places_unlock(struct pcv_direct *d)
+{
+	if (d->map)
+		pcv_map_unlock(d->map);
+	else
+		spin_unlock_bh(&d->storing);
 }
 
 /* The process's stores do not count any more, and no TELL does. */
 static void place_stop(struct pcv_direct *d, int i)
 {
-	struct direct_place *place = &d->place[i];
+	struct pcv_place *place = &d->place[i];
 
 	lockdep_assert_held(&d->lock);
 	place->waiting = false;
 	WRITE_ONCE(d->slot[i].valid, 0);
 }
 
-/* Take a place's pages away, and what leads nowhere. Return: one of the page frames, or 0. */
+/* Take a place's pages away, and what leads nowhere. Return: one of the pages, or 0. */
 static unsigned long place_clear(struct pcv_direct *d, int i)
 {
-	struct direct_place *place = &d->place[i];
-	unsigned long *pfn, some = 0;
+	struct pcv_place *place = &d->place[i];
+	unsigned long *pages, some = 0;
 	unsigned long flags;
 	__le64 *told;
 	u32 page;
@@ -179,52 +156,58 @@ static unsigned long place_clear(struct pcv_direct *d, int i)
 	spin_unlock_irqrestore(&d->lock, flags);
 	kfree(told);
 
-	pcv_map_lock(d->map);
-	pfn = place->pfn;
-	place->pfn = NULL;
-	pcv_map_unlock(d->map);
-	/*
-	 * PCV(direct_valid:A) pairs with direct_valid:B
-	 * valid is 0 before a store can miss: who finds it set afterwards has
-	 * stored to what he thinks.
-	 */
-	pcv_cpu_mb();
-	pcv_map_zap(d->map, (unsigned long)i * DIRECT_PAGES, DIRECT_PAGES);
-	for (page = 0; pfn && page < DIRECT_PAGES && !some; page++)
-		some = pfn[page];
-	kfree(pfn);
+	places_lock(d);
+	pages = place->page;
+	place->page = NULL;
+	places_unlock(d);
+	if (d->map) {
+		/*
+		 * PCV(direct_valid:A) pairs with direct_valid:B
+		 * valid is 0 before a store can miss: who finds it set afterwards has
+		 * stored to what he thinks.
+		 */
+		pcv_cpu_mb();
+		pcv_map_zap(d->map, (unsigned long)i * PCV_PLACE_PAGES, PCV_PLACE_PAGES);
+	}
+	for (page = 0; pages && page < PCV_PLACE_PAGES && !some; page++)
+		some = pages[page];
+	kfree(pages);
 	return some;
 }
 
-/* What was stored through the window has arrived when this returns. */
-static void direct_flush(const struct pcv_peer *peer, unsigned long pfn)
+/*
+ * What was stored through the window has arrived when this returns. @page is a page
+ * frame, or what the kernel had stored to: then the peer's going down waits for us.
+ */
+static void direct_flush(const struct pcv_peer *peer, unsigned long page, bool frame)
 {
 	u32 *window;
 
-	if (!pfn || !pcv_peer_is_up(peer))
+	if (!page || !pcv_peer_is_up(peer))
 		return;
-	window = pcv_window_map(PFN_PHYS(pfn), PAGE_SIZE);
+	window = frame ? pcv_window_map(PFN_PHYS(page), PAGE_SIZE) : (u32 *)page;
 	if (IS_ERR(window))
 		return;
 	/* PCV(direct_flush:A): the mapping is gone on every CPU before the read that pushes. */
 	pcv_out_mb();
 	PCV_LOAD(window);
-	pcv_window_unmap(window);
+	if (frame)
+		pcv_window_unmap(window);
 }
 
 /* Forget the peer. */
 static void direct_clear(struct pcv_direct *d)
 {
-	unsigned long some, pfn = 0;
+	unsigned long some, page = 0;
 	int i;
 
 	lockdep_assert_held(&d->mutex);
 	for (i = 0; i < PCV_DIRECT_SLOTS && d->peer; i++) {
 		some = place_clear(d, i);
-		pfn = pfn ?: some;
+		page = page ?: some;
 	}
 	if (d->peer) {
-		direct_flush(d->peer, pfn);
+		direct_flush(d->peer, page, d->map);
 		pcv_peer_put(d->peer);
 		d->peer = NULL;
 	}
@@ -245,7 +228,7 @@ static void place_none(struct pcv_direct *d, int i)
 static void place_ask(struct pcv_direct *d, int i, u32 ask)
 {
 	struct pcv_direct_slot *slot = &d->slot[i];
-	struct direct_place *place = &d->place[i];
+	struct pcv_place *place = &d->place[i];
 	struct pcv_fast_hdr hdr = {
 		.op = PCV_FAST_ASK,
 		.slot = pcv_to_le16(i),
@@ -284,43 +267,48 @@ static void place_ask(struct pcv_direct *d, int i, u32 ask)
 }
 
 /*
- * Page frames for a list of device addresses, in its place: a page frame is no
- * longer than an address, and stands for at least one.
+ * Pages for a list of device addresses, in its place: a page frame, or an address
+ * here, is no longer than an address there, and stands for at least one.
  */
-static unsigned long *told_pfns(const struct pcv_direct *d, __le64 *told)
+static unsigned long *told_pages(const struct pcv_direct *d, __le64 *told)
 {
-	unsigned long *pfn = (unsigned long *)told;
+	unsigned long *pages = (unsigned long *)told;
 	u32 page, i;
 	u64 addr;
 
-	for (page = 0; page < DIRECT_PAGES; page++) {
+	for (page = 0; page < PCV_PLACE_PAGES; page++) {
 		addr = pcv_le64(told[page * DIRECT_PAGE_UNITS]);
 		for (i = 1; i < DIRECT_PAGE_UNITS && addr != PCV_DIRECT_NONE; i++)
 			if (pcv_le64(told[page * DIRECT_PAGE_UNITS + i]) !=
 			    addr + i * PCV_DIRECT_UNIT)
 				addr = PCV_DIRECT_NONE;
-		pfn[page] = addr == PCV_DIRECT_NONE ? 0 : pcv_peer_direct_pfn(d->peer, addr);
+		if (addr == PCV_DIRECT_NONE)
+			pages[page] = 0;
+		else if (d->map)
+			pages[page] = pcv_peer_direct_pfn(d->peer, addr);
+		else
+			pages[page] = (unsigned long)pcv_peer_direct_page(d->peer, addr);
 	}
-	return pfn;
+	return pages;
 }
 
 /* The longest run of pages; what is beside it is dropped. Return: how many. */
-static u32 pfns_run(unsigned long *pfn, u32 *first)
+static u32 pages_run(unsigned long *pages, u32 *first)
 {
 	u32 page, start = 0, best = 0;
 
 	*first = 0;
-	for (page = 0; page < DIRECT_PAGES; page++) {
-		if (!pfn[page]) {
+	for (page = 0; page < PCV_PLACE_PAGES; page++) {
+		if (!pages[page]) {
 			start = page + 1;
 		} else if (page + 1 - start > best) {
 			best = page + 1 - start;
 			*first = start;
 		}
 	}
-	for (page = 0; page < DIRECT_PAGES; page++)
+	for (page = 0; page < PCV_PLACE_PAGES; page++)
 		if (page < *first || page >= *first + best)
-			pfn[page] = 0;
+			pages[page] = 0;
 	return best;
 }
 
@@ -328,20 +316,20 @@ static u32 pfns_run(unsigned long *pfn, u32 *first)
 static void place_told(struct pcv_direct *d, int i, __le64 *told)
 {
 	struct pcv_direct_slot *slot = &d->slot[i];
-	struct direct_place *place = &d->place[i];
-	unsigned long *pfn = told_pfns(d, told);
+	struct pcv_place *place = &d->place[i];
+	unsigned long *pages = told_pages(d, told);
 	unsigned long flags;
 	u32 first, count;
 
-	count = pfns_run(pfn, &first);
+	count = pages_run(pages, &first);
 	if (!count) {
 		kfree(told);
 		place_none(d, i);
 		return;
 	}
-	pcv_map_lock(d->map);
-	place->pfn = pfn;
-	pcv_map_unlock(d->map);
+	places_lock(d);
+	place->page = pages;
+	places_unlock(d);
 	WRITE_ONCE(slot->from, first << PAGE_SHIFT);
 	WRITE_ONCE(slot->to, (first + count) << PAGE_SHIFT);
 	spin_lock_irqsave(&d->lock, flags);
@@ -381,7 +369,7 @@ static bool direct_open(struct pcv_direct *d)
 static void direct_work(struct work_struct *work)
 {
 	struct pcv_direct *d = container_of(work, struct pcv_direct, work);
-	struct direct_place *place;
+	struct pcv_place *place;
 	unsigned long flags;
 	__le64 *told;
 	u32 ask;
@@ -410,7 +398,7 @@ out:
 	pcv_qp_put(d->qp);
 }
 
-static void direct_queue(struct pcv_direct *d)
+void pcv_direct_queue(struct pcv_direct *d)
 {
 	if (refcount_inc_not_zero(&d->qp->refs) && !queue_work(direct_wq, &d->work))
 		pcv_qp_put(d->qp);
@@ -421,12 +409,12 @@ void pcv_direct_kick(struct pcv_qp *qp)
 	struct pcv_direct *d = qp->direct;
 	int i;
 
-	if (!d || READ_ONCE(qp->state) != IB_QPS_RTS)
+	if (!d || !d->map || READ_ONCE(qp->state) != IB_QPS_RTS)
 		return;
 	for (i = 0; i < PCV_DIRECT_SLOTS; i++) {
 		if (READ_ONCE(d->slot[i].ask) == READ_ONCE(d->place[i].ask))
 			continue;
-		direct_queue(d);
+		pcv_direct_queue(d);
 		return;
 	}
 }
@@ -436,7 +424,7 @@ void pcv_direct_tell(struct pcv_qp *qp, struct pcv_peer *peer, const struct pcv_
 {
 	u32 i = pcv_le16(hdr->slot);
 	struct pcv_direct *d = qp->direct;
-	struct direct_place *place;
+	struct pcv_place *place;
 	unsigned long flags;
 	__le64 *told;
 
@@ -457,7 +445,7 @@ void pcv_direct_tell(struct pcv_qp *qp, struct pcv_peer *peer, const struct pcv_
 	spin_unlock_irqrestore(&d->lock, flags);
 	/* Ours is in its place, and another one was not there. */
 	if (!told)
-		direct_queue(d);
+		pcv_direct_queue(d);
 	kfree(told);
 }
 
@@ -496,8 +484,9 @@ static void unmap_one(const struct direct_unmap *u)
 	u32 qpn = pcv_le32(u->hdr.dst_qpn);
 	u32 far = pcv_le32(u->hdr.src_qpn);
 	struct pcv_fast_hdr hdr = u->hdr;
-	unsigned long some, pfn = 0;
+	unsigned long some, page = 0;
 	struct pcv_direct *d;
+	bool frame = false;
 	int i;
 
 	mutex_lock(&direct_mutex);
@@ -509,12 +498,16 @@ static void unmap_one(const struct direct_unmap *u)
 			if (rkey && d->place[i].rkey != rkey)
 				continue;
 			some = place_clear(d, i);
-			pfn = pfn ?: some;
+			if (some && !page) {
+				page = some;
+				frame = d->map;
+			}
 		}
 		mutex_unlock(&d->mutex);
 	}
+	/* What pushes the stores of one through the window pushes all. */
+	direct_flush(u->peer, page, frame);
 	mutex_unlock(&direct_mutex);
-	direct_flush(u->peer, pfn);
 
 	hdr.op = PCV_FAST_UNMAPPED;
 	hdr.flags = 0;
@@ -595,17 +588,28 @@ int pcv_direct_create(struct pcv_qp *qp, struct ib_udata *udata, void *slots, u6
 	struct pcv_direct *d;
 	int err;
 
-	/* Only kernels that speak of fast rings speak of direct memory. */
-	if (!qp->fast)
+	if (!qp->user || !pcv_qp_is_rc(qp))
 		return 0;
 	d = kzalloc(sizeof(*d), GFP_KERNEL);
 	if (!d)
 		return -ENOMEM;
 	d->qp = qp;
-	d->slot = slots;
 	mutex_init(&d->mutex);
 	spin_lock_init(&d->lock);
+	spin_lock_init(&d->storing);
 	INIT_WORK(&d->work, direct_work);
+	if (!qp->fast) {
+		/* A process that must not have the peer's memory mapped has us store. */
+		d->store = kzalloc(sizeof(*d->store), GFP_KERNEL);
+		if (!d->store) {
+			kfree(d);
+			return -ENOMEM;
+		}
+		d->store->slots.slot = d->store->slot;
+		d->slot = d->store->slot;
+		goto add;
+	}
+	d->slot = slots;
 	/* Which peer it will be is not known yet: they are all alike. */
 	d->map = pcv_map_create(udata, PCV_DIRECT_SLOTS * PCV_DIRECT_PIECE,
 				pcv_window_wc() ? PCV_MAP_WC : 0,
@@ -615,10 +619,11 @@ int pcv_direct_create(struct pcv_qp *qp, struct ib_udata *udata, void *slots, u6
 		kfree(d);
 		return err;
 	}
+	*mmap = pcv_map_offset(d->map);
+add:
 	mutex_lock(&direct_mutex);
 	list_add_tail(&d->entry, &direct_list);
 	mutex_unlock(&direct_mutex);
-	*mmap = pcv_map_offset(d->map);
 	qp->direct = d;
 	return 0;
 }
@@ -639,6 +644,7 @@ void pcv_direct_destroy(struct pcv_qp *qp)
 	pcv_map_destroy(d->map);
 	mutex_destroy(&d->mutex);
 	qp->direct = NULL;
+	kfree(d->store);
 	kfree(d);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Direct memory: a process stores the payload of RDMA WRITE itself into pages
- * of the peer's region. See docs/decisions/0006.
+ * Direct memory: a process, or this kernel for it, stores the payload of RDMA WRITE
+ * into pages of the peer's region. See docs/decisions/0006.
  */
 #ifndef PCV_DIRECT_H
 #define PCV_DIRECT_H
@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 struct ib_udata;
+struct pcv_direct;
 struct pcv_fast_hdr;
 struct pcv_mr;
 struct pcv_peer;
@@ -32,6 +33,9 @@ void pcv_direct_exit(void);
 int pcv_direct_create(struct pcv_qp *qp, struct ib_udata *udata, void *slots, u64 *mmap);
 /* When nobody else can find the queue pair, before its region goes. */
 void pcv_direct_destroy(struct pcv_qp *qp);
+
+/* Something is to be carried out in process context. Any context. */
+void pcv_direct_queue(struct pcv_direct *d);
 
 /* The process called: look for what it asks. Any context. */
 void pcv_direct_kick(struct pcv_qp *qp);

@@ -732,8 +732,7 @@ static void rx_events(struct pcv_qp *qp, const struct pcv_fast_hdr *hdr)
 	fast_due(qp, DUE_EVENTS_ON);
 }
 
-static void rx_qp(struct pcv_qp *qp, const struct pcv_fast_hdr *hdr, const struct pcv_rx *rx,
-		  bool *answer)
+static void rx_qp(struct pcv_qp *qp, const struct pcv_fast_hdr *hdr, bool *answer)
 {
 	bool late = false;
 
@@ -769,13 +768,21 @@ static void rx_qp(struct pcv_qp *qp, const struct pcv_fast_hdr *hdr, const struc
 			pcv_cq_hint(to_cq(qp->ib.recv_cq), qp->ib.qp_num, true);
 		wake_up_all(&qp->fast->answered);
 		break;
+	}
+}
+
+/* What needs no fast ring. Return: false if it is something else. */
+static bool rx_direct(struct pcv_qp *qp, const struct pcv_fast_hdr *hdr, const struct pcv_rx *rx)
+{
+	switch (hdr->op) {
 	case PCV_FAST_ASK:
 		pcv_loan_ask(qp, qp->peer, hdr);
-		break;
+		return true;
 	case PCV_FAST_TELL:
 		pcv_direct_tell(qp, qp->peer, hdr, rx);
-		break;
+		return true;
 	}
+	return false;
 }
 
 void pcv_fast_rx(struct pcv_verbs *dev, struct pcv_peer *peer, const struct pcv_rx *rx)
@@ -800,11 +807,11 @@ void pcv_fast_rx(struct pcv_verbs *dev, struct pcv_peer *peer, const struct pcv_
 	if (qp) {
 		/* Under the lock that guards the peer: it does not change meanwhile. */
 		spin_lock_bh(&qp->rq.lock);
-		if (pcv_qp_is_rc(qp) && qp->peer == peer && qp->fast &&
-		    qp->dst_qpn == pcv_le32(hdr->src_qpn))
-			rx_qp(qp, hdr, rx, &answer);
-		else
+		if (!pcv_qp_is_rc(qp) || qp->peer != peer ||
+		    qp->dst_qpn != pcv_le32(hdr->src_qpn))
 			pcv_stat_inc(PCV_STAT_RX_NO_QP);
+		else if (!rx_direct(qp, hdr, rx) && qp->fast)
+			rx_qp(qp, hdr, &answer);
 		spin_unlock_bh(&qp->rq.lock);
 		pcv_qp_put(qp);
 	}

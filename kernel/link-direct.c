@@ -191,12 +191,27 @@ static void pcv_link_direct_find(struct pcv_link *link)
 void pcv_link_direct_lose(struct pcv_link *link)
 {
 	mutex_lock(&link->direct_lock);
+	if (!IS_ERR_OR_NULL(link->direct_window))
+		pcv_window_unmap(link->direct_window);
+	link->direct_window = NULL;
 	if (link->direct_wc)
 		arch_io_free_memtype_wc(link->direct_phys, link->direct_bytes);
 	link->direct_wc = false;
 	link->direct_bytes = 0;
 	link->direct_looked = false;
 	mutex_unlock(&link->direct_lock);
+}
+
+/* Where in the window a page of the other side's memory appears; false: nowhere. */
+static bool pcv_link_direct_look(struct pcv_link *link, u64 addr, u64 *offset)
+{
+	lockdep_assert_held(&link->direct_lock);
+	if (!link->direct_looked)
+		pcv_link_direct_find(link);
+	link->direct_looked = true;
+	*offset = addr - link->channel.direct_base;
+	return addr >= link->channel.direct_base && *offset < link->direct_bytes &&
+	       link->direct_bytes - *offset >= PAGE_SIZE;
 }
 
 unsigned long pcv_link_direct_pfn(void *arg, u64 addr)
@@ -206,13 +221,31 @@ unsigned long pcv_link_direct_pfn(void *arg, u64 addr)
 	u64 offset;
 
 	mutex_lock(&link->direct_lock);
-	if (!link->direct_looked)
-		pcv_link_direct_find(link);
-	link->direct_looked = true;
-	offset = addr - link->channel.direct_base;
-	if (addr >= link->channel.direct_base && offset < link->direct_bytes &&
-	    link->direct_bytes - offset >= PAGE_SIZE)
+	if (pcv_link_direct_look(link, addr, &offset))
 		pfn = PHYS_PFN(link->direct_phys + offset);
 	mutex_unlock(&link->direct_lock);
 	return pfn;
+}
+
+void *pcv_link_direct_page(void *arg, u64 addr)
+{
+	struct pcv_link *link = arg;
+	void *page = NULL;
+	u64 offset;
+
+	mutex_lock(&link->direct_lock);
+	if (pcv_link_direct_look(link, addr, &offset)) {
+		if (!link->direct_window) {
+			link->direct_window = pcv_window_map(link->direct_phys,
+							     link->direct_bytes);
+			if (IS_ERR(link->direct_window))
+				dev_warn(pcv_link_dev(link),
+					 "the direct window cannot be mapped whole: %ld\n",
+					 PTR_ERR(link->direct_window));
+		}
+		if (!IS_ERR(link->direct_window))
+			page = link->direct_window + offset;
+	}
+	mutex_unlock(&link->direct_lock);
+	return page;
 }

@@ -58,6 +58,7 @@ struct pcv_ntb;
  * @direct_phys: where the peer's memory appears
  * @direct_bytes: how much of it, 0: nothing
  * @direct_wc: it is reserved for write-combining
+ * @direct_window: all of it, mapped for the kernel; NULL: not needed yet, or an ERR_PTR
  * @lock: guards @peer against doorbells and debugfs; interrupts off
  * @peer: what the upper layer made of the channel
  * @channel: the channel, while @peer is set
@@ -98,6 +99,7 @@ struct pcv_link {
 	bool direct_wc;
 	phys_addr_t direct_phys;
 	u64 direct_bytes;
+	void *direct_window;
 
 	spinlock_t lock;
 	void *peer;
@@ -131,7 +133,8 @@ void pcv_link_direct_open(struct pcv_link *link);
 void pcv_link_direct_shut(struct pcv_link *link);
 /* The other side's memory is not used any more. */
 void pcv_link_direct_lose(struct pcv_link *link);
-/* &pcv_link_ops.direct_pfn */
+/* &pcv_link_ops.direct_pfn, &pcv_link_ops.direct_page */
 unsigned long pcv_link_direct_pfn(void *arg, u64 addr);
+void *pcv_link_direct_page(void *arg, u64 addr);
 
 #endif /* PCV_LINK_NTB_H */

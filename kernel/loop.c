@@ -55,12 +55,18 @@ static unsigned long pcv_loop_direct_pfn(void *link, u64 addr)
 	return 0;
 }
 
+static void *pcv_loop_direct_page(void *link, u64 addr)
+{
+	return NULL;
+}
+
 static const struct pcv_link_ops pcv_loop_ops = {
 	.ring = pcv_loop_ring,
 	.fail = pcv_loop_fail,
 	.fence = pcv_loop_fence,
 	.in_pfn = pcv_loop_in_pfn,
 	.direct_pfn = pcv_loop_direct_pfn,
+	.direct_page = pcv_loop_direct_page,
 };
 
 int pcv_loop_init(const struct pcv_node *node, const struct pcv_link_upcalls *upcalls)

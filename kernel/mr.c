@@ -170,31 +170,27 @@ void pcv_mr_write(struct pcv_mr *mr, u64 va, const void *src, u32 len)
 	}
 }
 
-void pcv_mr_read(struct pcv_mr *mr, u64 va, void *dst, u32 len)
+void pcv_mr_each(struct pcv_mr *mr, u64 va, u32 len, pcv_mr_piece_t fn, void *arg)
 {
 	while (len) {
 		u32 n = len;
 		void *p = piece_map(mr, va, &n);
 
-		memcpy(dst, p, n);
+		fn(arg, p, n);
 		piece_unmap(mr, p);
 		va += n;
-		dst += n;
 		len -= n;
 	}
 }
 
+void pcv_mr_piece_send(void *tx, const void *p, u32 n)
+{
+	pcv_peer_tx_copy(tx, p, n);
+}
+
 void pcv_mr_send(struct pcv_mr *mr, u64 va, struct pcv_tx *tx, u32 len)
 {
-	while (len) {
-		u32 n = len;
-		void *p = piece_map(mr, va, &n);
-
-		pcv_peer_tx_copy(tx, p, n);
-		piece_unmap(mr, p);
-		va += n;
-		len -= n;
-	}
+	pcv_mr_each(mr, va, len, pcv_mr_piece_send, tx);
 }
 
 u64 pcv_mr_atomic(struct pcv_mr *mr, u64 va, bool cmp_swap, u64 compare_add, u64 swap)

@@ -162,6 +162,15 @@ unsigned long pcv_peer_direct_pfn(const struct pcv_peer *peer, u64 addr)
 	return ch->ops->direct_pfn(ch->link, addr);
 }
 
+void *pcv_peer_direct_page(const struct pcv_peer *peer, u64 addr)
+{
+	const struct pcv_channel *ch = &peer->channel;
+
+	if (!pcv_peer_is_up(peer) || !PAGE_ALIGNED(addr))
+		return NULL;
+	return ch->ops->direct_page(ch->link, addr);
+}
+
 void *pcv_peer_aperture(const struct pcv_peer *peer, u64 offset)
 {
 	return peer->channel.in + offset;

@@ -158,18 +158,16 @@ err_put:
 	return -EFAULT;
 }
 
-/* Write the payload that pcv_req_gather() found, and let go of it. */
 void pcv_req_emit(struct pcv_qp *qp, const struct pcv_send *send, u32 index, u32 offset,
-		  u32 len, int pieces)
+		  u32 len, int pieces, pcv_mr_piece_t fn, void *arg)
 {
 	struct pcv_sq *sq = &qp->sq;
 	int i;
 
 	if (send->flags & PCV_WR_INLINE)
-		pcv_peer_tx_copy(&sq->tx, (void *)sq_slot(sq, index) + PCV_SWQE_BYTES + offset,
-				 len);
+		fn(arg, (void *)sq_slot(sq, index) + PCV_SWQE_BYTES + offset, len);
 	for (i = 0; i < pieces; i++) {
-		pcv_mr_send(sq->mr[i], sq->sge[i].addr, &sq->tx, sq->sge[i].length);
+		pcv_mr_each(sq->mr[i], sq->sge[i].addr, sq->sge[i].length, fn, arg);
 		pcv_mr_put(sq->mr[i]);
 	}
 }
@@ -204,6 +202,7 @@ static void local_error(struct pcv_qp *qp, struct pcv_send *send, u8 status)
 	send->done = true;
 	qp->sq.next++;
 	qp->sq.seg_offset = 0;
+	qp->sq.stored = 0;
 	pcv_sq_stop(&qp->sq, qp->sq.next);
 }
 
@@ -301,6 +300,7 @@ static enum req_step rc_send_read(struct pcv_qp *qp, struct pcv_send *send)
 	pcv_stat_inc(pcv_op_is_atomic(send->opcode) ? PCV_STAT_TX_ATOMIC : PCV_STAT_TX_READ);
 	sq->reads++;
 	sq->next++;
+	sq->others = sq->next;
 	return REQ_MORE;
 }
 
@@ -323,7 +323,8 @@ static enum req_step rc_send_data(struct pcv_qp *qp, struct pcv_send *send)
 			pcv_mr_put(sq->mr[pieces]);
 		return rc_blocked(qp, err);
 	}
-	pcv_req_emit(qp, send, sq->next, sq->seg_offset, seg, pieces);
+	pcv_req_emit(qp, send, sq->next, sq->seg_offset, seg, pieces, pcv_mr_piece_send,
+		     &sq->tx);
 	pcv_peer_tx_end(&sq->tx);
 	/* The channel moves: that is a sign of life, too. */
 	sq->progress = jiffies;
@@ -333,6 +334,8 @@ static enum req_step rc_send_data(struct pcv_qp *qp, struct pcv_send *send)
 		pcv_stat_inc(hdr.op == PCV_RC_SEND ? PCV_STAT_TX_SEND : PCV_STAT_TX_WRITE);
 		sq->seg_offset = 0;
 		sq->next++;
+		if (send->opcode != PCV_WR_WRITE)
+			sq->others = sq->next;
 	}
 	return REQ_MORE;
 }
@@ -370,6 +373,14 @@ static enum req_step rc_step(struct pcv_qp *qp, struct pcv_send *send)
 		return rc_local(qp, send);
 	if (pcv_op_is_read(send->opcode))
 		return rc_send_read(qp, send);
+	switch (pcv_req_store(qp, send)) {
+	case PCV_STORED:
+		return REQ_MORE;
+	case PCV_STORE_WAITS:
+		return REQ_STOP;
+	case PCV_STORE_NOT:
+		break;
+	}
 	return rc_send_data(qp, send);
 }
 
@@ -400,7 +411,7 @@ static enum req_step req_step(struct pcv_qp *qp)
 
 	/* SQD finishes what was begun, rewound or not. */
 	if (state != IB_QPS_RTS &&
-	    !(state == IB_QPS_SQD && (sq->seg_offset || sq->next != sq->sent)))
+	    !(state == IB_QPS_SQD && (sq->seg_offset || sq->stored || sq->next != sq->sent)))
 		return REQ_STOP;
 	if (sq->rnr || (sq->stopped && sq->next - sq->una >= sq->stop - sq->una))
 		return REQ_STOP;
@@ -427,7 +438,7 @@ static void sq_drained(struct pcv_qp *qp)
 {
 	/* Told once: leaving SQD sets the flag anew. */
 	if (READ_ONCE(qp->state) == IB_QPS_SQD && qp->attr.en_sqd_async_notify &&
-	    !pcv_sq_under_way(&qp->sq)) {
+	    !pcv_sq_under_way(&qp->sq) && !qp->sq.stored) {
 		qp->attr.en_sqd_async_notify = 0;
 		pcv_qp_event(qp, IB_EVENT_SQ_DRAINED);
 	}

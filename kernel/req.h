@@ -40,6 +40,24 @@ static inline bool pcv_sq_under_way(const struct pcv_sq *sq)
 	return sq->una != sq->sent || sq->seg_offset;
 }
 
+/* What came of an attempt to store a WRITE, or a part of it. */
+enum pcv_store_result {
+	PCV_STORE_NOT,		/* it has to be sent */
+	PCV_STORE_WAITS,	/* for the answers to those before it */
+	PCV_STORED,
+};
+
+/**
+ * pcv_req_store() - do the WRITE at sq.next by stores into the peer's memory
+ * @send: that one, or another request: then nothing happens
+ *
+ * A bounded part of it; sq.stored says how far it has come, sq.next moves when all
+ * of it is there. May change the state of the queue pair, like pcv_sq_retire().
+ */
+enum pcv_store_result pcv_req_store(struct pcv_qp *qp, struct pcv_send *send);
+/* Nothing that was borrowed counts any more: the queue pair is in RESET. */
+void pcv_store_reset(struct pcv_qp *qp);
+
 /* Tell the owner about all work requests that have ended, in order. */
 void pcv_sq_retire(struct pcv_qp *qp);
 /* The work request @index ends with an error: nothing behind it is sent. */

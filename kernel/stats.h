@@ -60,6 +60,7 @@
 	x(REQ_TIMEOUTS, req_timeouts) \
 	x(DIRECT_ASKS, direct_asks) \
 	x(DIRECT_TELLS, direct_tells) \
+	x(DIRECT_STORES, direct_stores) \
 	x(DIRECT_UNMAPS, direct_unmaps) \
 	x(DIRECT_FENCES, direct_fences) \
 	x(QP_ERRORS, qp_errors)

@@ -64,7 +64,8 @@ int pcv_ud_send(struct pcv_qp *qp, struct pcv_send *send)
 		}
 		goto out_put;
 	}
-	pcv_req_emit(qp, send, sq->next, 0, send->length, pieces);
+	pcv_req_emit(qp, send, sq->next, 0, send->length, pieces, pcv_mr_piece_send,
+		     &sq->tx);
 	pcv_peer_tx_end(&sq->tx);
 	pcv_stat_inc(PCV_STAT_TX_UD);
 	pcv_stat_add(PCV_STAT_TX_BYTES, send->length);
