@@ -11,22 +11,25 @@ idle0=$(resources node0)
 idle1=$(resources node1)
 port=18700
 
-busy() { [ "$(verbs_count node0)" -gt "$1" ]; }
+# Nobody counts stores into direct memory, but where they go is told once.
+tells() { node_sh node0 "cat /sys/class/infiniband/$PCV_DEV/ports/1/hw_counters/direct_tells 2>/dev/null || echo 0"; }
+busy() { [ "$(verbs_count node0)" -gt "$1" ] || [ "$(tells)" -gt "$2" ]; }
 # The program itself, by its port: its launcher in the node is only a parent.
 kill9() { node_sh "$1" "pkill -9 -x -f '$2 .*-p $port.*'"; }
 
 # killed VICTIM PROG ARGS…
 killed() {
-	local victim=$1 prog=$2 spid cpid count left status
+	local victim=$1 prog=$2 spid cpid count told left status
 	shift 2
 	port=$((port + 1))
 	start_on node0 "$tmp/server" "$prog" -d "$PCV_DEV" -x "$g0" -F -p $port --run_infinitely "$@"
 	spid=$started
 	wait_until 20 server_ready "$spid" node0 $port || return 1
 	count=$(verbs_count node0)
+	told=$(tells)
 	start_on node1 "$tmp/client" "$prog" -d "$PCV_DEV" -x "$g1" -F -p $port --run_infinitely "$@" "$(node_ip node0)"
 	cpid=$started
-	wait_until 20 busy $((count + 200)) || { echo "no traffic"; cat "$tmp/server" "$tmp/client"; return 1; }
+	wait_until 20 busy $((count + 200)) "$told" || { echo "no traffic"; cat "$tmp/server" "$tmp/client"; return 1; }
 	if [ "$victim" = server ]; then
 		kill9 node0 "$prog" || return 1
 		finish "$spid" 10
