@@ -40,6 +40,18 @@ static void send_done(struct ibv_qp *qp, uint64_t wr_id)
 	fake_send_all(fake_qp(qp), 1);
 }
 
+static void write_done(struct ibv_qp *qp, uint64_t wr_id)
+{
+	struct ibv_send_wr *bad, wr = {
+		.wr_id = wr_id,
+		.opcode = IBV_WR_RDMA_WRITE,
+		.send_flags = IBV_SEND_SIGNALED,
+	};
+
+	CHECK(!pcv_qp_post_send(qp, &wr, &bad));
+	fake_send_all(fake_qp(qp), 1);
+}
+
 static void recv_done(struct ibv_qp *qp, uint64_t wr_id)
 {
 	uint32_t wqe;
@@ -113,6 +125,14 @@ static void test_ask(void)
 	setup_expect(cq, 2, IBV_WC_SUCCESS, IBV_WC_RECV);
 	poll_empty(cq, 32);
 	CHECK_EQ(fake_asks(cq), asks + 2);
+
+	/* The end of a WRITE is no reason to ask. */
+	poll_empty(cq, 100000);
+	asks = fake_asks(cq);
+	write_done(qp, 3);
+	setup_expect(cq, 3, IBV_WC_SUCCESS, IBV_WC_RDMA_WRITE);
+	poll_empty(cq, 1000);
+	CHECK_EQ(fake_asks(cq), asks);
 	CHECK(!pcv_qp_destroy(qp));
 	CHECK(!pcv_cq_destroy(cq));
 	end();
