@@ -82,8 +82,6 @@
 /* UNMAPs that wait to be carried out, of all peers: more are dropped, and come again. */
 #define DIRECT_UNMAPS_MAX	4096
 
-#define DIRECT_PAGE_UNITS	(PAGE_SIZE >> PCV_DIRECT_UNIT_SHIFT)
-
 static_assert(sizeof(unsigned long) <= sizeof(__le64));
 
 /* An UNMAP to be carried out. */
@@ -107,9 +105,9 @@ static unsigned int unmap_count;
 static unsigned long direct_pfn(void *arg, unsigned long page)
 {
 	struct pcv_direct *d = arg;
-	const struct pcv_place *place = &d->place[page / PCV_PLACE_PAGES];
+	const struct pcv_place *place = &d->place[page / pcv_place_pages(d)];
 
-	return place->page ? place->page[page % PCV_PLACE_PAGES] : 0;
+	return place->page ? place->page[page % pcv_place_pages(d)] : 0;
 }
 
 /* Guard the pages of all places. */
@@ -167,9 +165,9 @@ static unsigned long place_clear(struct pcv_direct *d, int i)
 		 * stored to what he thinks.
 		 */
 		pcv_cpu_mb();
-		pcv_map_zap(d->map, (unsigned long)i * PCV_PLACE_PAGES, PCV_PLACE_PAGES);
+		pcv_map_zap(d->map, (unsigned long)i * pcv_place_pages(d), pcv_place_pages(d));
 	}
-	for (page = 0; pages && page < PCV_PLACE_PAGES && !some; page++)
+	for (page = 0; pages && page < pcv_place_pages(d) && !some; page++)
 		some = pages[page];
 	kfree(pages);
 	return some;
@@ -272,14 +270,15 @@ static void place_ask(struct pcv_direct *d, int i, u32 ask)
  */
 static unsigned long *told_pages(const struct pcv_direct *d, __le64 *told)
 {
+	u32 units = 1u << (pcv_place_shift(d) - PCV_DIRECT_UNIT_SHIFT);
 	unsigned long *pages = (unsigned long *)told;
 	u32 page, i;
 	u64 addr;
 
-	for (page = 0; page < PCV_PLACE_PAGES; page++) {
-		addr = pcv_le64(told[page * DIRECT_PAGE_UNITS]);
-		for (i = 1; i < DIRECT_PAGE_UNITS && addr != PCV_DIRECT_NONE; i++)
-			if (pcv_le64(told[page * DIRECT_PAGE_UNITS + i]) !=
+	for (page = 0; page < pcv_place_pages(d); page++) {
+		addr = pcv_le64(told[page * units]);
+		for (i = 1; i < units && addr != PCV_DIRECT_NONE; i++)
+			if (pcv_le64(told[page * units + i]) !=
 			    addr + i * PCV_DIRECT_UNIT)
 				addr = PCV_DIRECT_NONE;
 		if (addr == PCV_DIRECT_NONE)
@@ -287,18 +286,18 @@ static unsigned long *told_pages(const struct pcv_direct *d, __le64 *told)
 		else if (d->map)
 			pages[page] = pcv_peer_direct_pfn(d->peer, addr);
 		else
-			pages[page] = (unsigned long)pcv_peer_direct_page(d->peer, addr);
+			pages[page] = (unsigned long)pcv_peer_direct_unit(d->peer, addr);
 	}
 	return pages;
 }
 
 /* The longest run of pages; what is beside it is dropped. Return: how many. */
-static u32 pages_run(unsigned long *pages, u32 *first)
+static u32 pages_run(unsigned long *pages, u32 count, u32 *first)
 {
 	u32 page, start = 0, best = 0;
 
 	*first = 0;
-	for (page = 0; page < PCV_PLACE_PAGES; page++) {
+	for (page = 0; page < count; page++) {
 		if (!pages[page]) {
 			start = page + 1;
 		} else if (page + 1 - start > best) {
@@ -306,7 +305,7 @@ static u32 pages_run(unsigned long *pages, u32 *first)
 			*first = start;
 		}
 	}
-	for (page = 0; page < PCV_PLACE_PAGES; page++)
+	for (page = 0; page < count; page++)
 		if (page < *first || page >= *first + best)
 			pages[page] = 0;
 	return best;
@@ -321,7 +320,7 @@ static void place_told(struct pcv_direct *d, int i, __le64 *told)
 	unsigned long flags;
 	u32 first, count;
 
-	count = pages_run(pages, &first);
+	count = pages_run(pages, pcv_place_pages(d), &first);
 	if (!count) {
 		kfree(told);
 		place_none(d, i);
@@ -330,8 +329,8 @@ static void place_told(struct pcv_direct *d, int i, __le64 *told)
 	places_lock(d);
 	place->page = pages;
 	places_unlock(d);
-	WRITE_ONCE(slot->from, first << PAGE_SHIFT);
-	WRITE_ONCE(slot->to, (first + count) << PAGE_SHIFT);
+	WRITE_ONCE(slot->from, first << pcv_place_shift(d));
+	WRITE_ONCE(slot->to, (first + count) << pcv_place_shift(d));
 	spin_lock_irqsave(&d->lock, flags);
 	/* Whoever leaves the state takes the lock behind that, in pcv_direct_stop(). */
 	if (READ_ONCE(d->qp->state) == IB_QPS_RTS)

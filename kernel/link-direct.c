@@ -202,8 +202,8 @@ void pcv_link_direct_lose(struct pcv_link *link)
 	mutex_unlock(&link->direct_lock);
 }
 
-/* Where in the window a page of the other side's memory appears; false: nowhere. */
-static bool pcv_link_direct_look(struct pcv_link *link, u64 addr, u64 *offset)
+/* Where in the window the other side's memory at @addr appears; false: nowhere. */
+static bool pcv_link_direct_look(struct pcv_link *link, u64 addr, u64 bytes, u64 *offset)
 {
 	lockdep_assert_held(&link->direct_lock);
 	if (!link->direct_looked)
@@ -211,7 +211,7 @@ static bool pcv_link_direct_look(struct pcv_link *link, u64 addr, u64 *offset)
 	link->direct_looked = true;
 	*offset = addr - link->channel.direct_base;
 	return addr >= link->channel.direct_base && *offset < link->direct_bytes &&
-	       link->direct_bytes - *offset >= PAGE_SIZE;
+	       link->direct_bytes - *offset >= bytes;
 }
 
 unsigned long pcv_link_direct_pfn(void *arg, u64 addr)
@@ -221,20 +221,20 @@ unsigned long pcv_link_direct_pfn(void *arg, u64 addr)
 	u64 offset;
 
 	mutex_lock(&link->direct_lock);
-	if (pcv_link_direct_look(link, addr, &offset))
+	if (pcv_link_direct_look(link, addr, PAGE_SIZE, &offset))
 		pfn = PHYS_PFN(link->direct_phys + offset);
 	mutex_unlock(&link->direct_lock);
 	return pfn;
 }
 
-void *pcv_link_direct_page(void *arg, u64 addr)
+void *pcv_link_direct_unit(void *arg, u64 addr)
 {
 	struct pcv_link *link = arg;
-	void *page = NULL;
+	void *unit = NULL;
 	u64 offset;
 
 	mutex_lock(&link->direct_lock);
-	if (pcv_link_direct_look(link, addr, &offset)) {
+	if (pcv_link_direct_look(link, addr, PCV_DIRECT_UNIT, &offset)) {
 		if (!link->direct_window) {
 			link->direct_window = pcv_window_map(link->direct_phys,
 							     link->direct_bytes);
@@ -244,8 +244,8 @@ void *pcv_link_direct_page(void *arg, u64 addr)
 					 PTR_ERR(link->direct_window));
 		}
 		if (!IS_ERR(link->direct_window))
-			page = link->direct_window + offset;
+			unit = link->direct_window + offset;
 	}
 	mutex_unlock(&link->direct_lock);
-	return page;
+	return unit;
 }

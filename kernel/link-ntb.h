@@ -133,8 +133,8 @@ void pcv_link_direct_open(struct pcv_link *link);
 void pcv_link_direct_shut(struct pcv_link *link);
 /* The other side's memory is not used any more. */
 void pcv_link_direct_lose(struct pcv_link *link);
-/* &pcv_link_ops.direct_pfn, &pcv_link_ops.direct_page */
+/* &pcv_link_ops.direct_pfn, &pcv_link_ops.direct_unit */
 unsigned long pcv_link_direct_pfn(void *arg, u64 addr);
-void *pcv_link_direct_page(void *arg, u64 addr);
+void *pcv_link_direct_unit(void *arg, u64 addr);
 
 #endif /* PCV_LINK_NTB_H */

@@ -186,7 +186,7 @@ static const struct pcv_link_ops pcv_link_ops = {
 	.fence = pcv_link_fence,
 	.in_pfn = pcv_link_in_pfn,
 	.direct_pfn = pcv_link_direct_pfn,
-	.direct_page = pcv_link_direct_page,
+	.direct_unit = pcv_link_direct_unit,
 };
 
 /* --- states --------------------------------------------------------------- */

@@ -44,8 +44,8 @@ struct pcv_ring_area {
  * @in_pfn: page frame of @in at an offset, 0: it has none to map. Any context.
  * @direct_pfn: page frame of the other side's memory at a device address there,
  *	0: no window shows it. Process context.
- * @direct_page: address here of such a page, for the kernel's stores, NULL: none.
- *	Process context.
+ * @direct_unit: address here of PCV_DIRECT_UNIT bytes there, for the kernel's
+ *	stores, NULL: none. Process context.
  *
  * Called only between the return of &pcv_link_upcalls.up and that of
  * &pcv_link_upcalls.down.
@@ -56,7 +56,7 @@ struct pcv_link_ops {
 	bool (*fence)(void *link);
 	unsigned long (*in_pfn)(void *link, u64 offset);
 	unsigned long (*direct_pfn)(void *link, u64 addr);
-	void *(*direct_page)(void *link, u64 addr);
+	void *(*direct_unit)(void *link, u64 addr);
 };
 
 /**

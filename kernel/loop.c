@@ -55,7 +55,7 @@ static unsigned long pcv_loop_direct_pfn(void *link, u64 addr)
 	return 0;
 }
 
-static void *pcv_loop_direct_page(void *link, u64 addr)
+static void *pcv_loop_direct_unit(void *link, u64 addr)
 {
 	return NULL;
 }
@@ -66,7 +66,7 @@ static const struct pcv_link_ops pcv_loop_ops = {
 	.fence = pcv_loop_fence,
 	.in_pfn = pcv_loop_in_pfn,
 	.direct_pfn = pcv_loop_direct_pfn,
-	.direct_page = pcv_loop_direct_page,
+	.direct_unit = pcv_loop_direct_unit,
 };
 
 int pcv_loop_init(const struct pcv_node *node, const struct pcv_link_upcalls *upcalls)

@@ -162,13 +162,13 @@ unsigned long pcv_peer_direct_pfn(const struct pcv_peer *peer, u64 addr)
 	return ch->ops->direct_pfn(ch->link, addr);
 }
 
-void *pcv_peer_direct_page(const struct pcv_peer *peer, u64 addr)
+void *pcv_peer_direct_unit(const struct pcv_peer *peer, u64 addr)
 {
 	const struct pcv_channel *ch = &peer->channel;
 
-	if (!pcv_peer_is_up(peer) || !PAGE_ALIGNED(addr))
+	if (!pcv_peer_is_up(peer) || !IS_ALIGNED(addr, PCV_DIRECT_UNIT))
 		return NULL;
-	return ch->ops->direct_page(ch->link, addr);
+	return ch->ops->direct_unit(ch->link, addr);
 }
 
 void *pcv_peer_aperture(const struct pcv_peer *peer, u64 offset)

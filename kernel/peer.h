@@ -213,8 +213,11 @@ unsigned long pcv_peer_aperture_pfn(const struct pcv_peer *peer, u64 offset);
  */
 unsigned long pcv_peer_direct_pfn(const struct pcv_peer *peer, u64 addr);
 
-/* Where this kernel can store to it, NULL: nowhere. As good until the client's @down returns. */
-void *pcv_peer_direct_page(const struct pcv_peer *peer, u64 addr);
+/*
+ * Where this kernel can store to PCV_DIRECT_UNIT bytes there, NULL: nowhere. Good until
+ * the client's @down returns.
+ */
+void *pcv_peer_direct_unit(const struct pcv_peer *peer, u64 addr);
 
 /**
  * pcv_peer_aperture() - the same memory of the aperture for the kernel

@@ -13,8 +13,6 @@
 #include "dev.h"
 #include "slots.h"
 
-#define PCV_PLACE_PAGES		(PCV_DIRECT_PIECE >> PAGE_SHIFT)
-
 /**
  * struct pcv_place - a slot, the kernel's side of it
  * @va, @rkey: what it was asked for. Changed under both mutex and lock
@@ -24,8 +22,8 @@
  * @waiting: a TELL with that number counts
  * @silent: no TELL has come for it yet
  * @told: a TELL that has come, PCV_DIRECT_UNITS addresses, to be carried out
- * @page: PCV_PLACE_PAGES: page frames that the process may map; where the
- *	kernel stores, its addresses of them. Under the map's lock or &pcv_direct.storing
+ * @page: of the piece, pcv_place_pages(): page frames that the process may map; where
+ *	the kernel stores, its addresses of them. Under the map's lock or &pcv_direct.storing
  */
 struct pcv_place {
 	u64 va;
@@ -74,5 +72,16 @@ struct pcv_direct {
 	u32 token;
 	struct pcv_place place[PCV_DIRECT_SLOTS];
 };
+
+/* A process maps pages of this node's; the kernel's mapping shows every unit that is lent. */
+static inline u32 pcv_place_shift(const struct pcv_direct *d)
+{
+	return d->map ? PAGE_SHIFT : PCV_DIRECT_UNIT_SHIFT;
+}
+
+static inline u32 pcv_place_pages(const struct pcv_direct *d)
+{
+	return PCV_DIRECT_PIECE >> pcv_place_shift(d);
+}
 
 #endif /* PCV_PLACE_H */

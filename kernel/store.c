@@ -36,10 +36,11 @@ static void store_piece(void *arg, const void *p, u32 n)
 	struct store_dest *dest = arg;
 
 	while (n) {
-		u32 at = dest->offset & ~PAGE_MASK;
-		u32 part = min_t(u32, n, PAGE_SIZE - at);
+		u32 at = dest->offset & (PCV_DIRECT_UNIT - 1);
+		u32 part = min(n, PCV_DIRECT_UNIT - at);
+		u32 unit = dest->offset >> PCV_DIRECT_UNIT_SHIFT;
 
-		memcpy((void *)dest->place->page[dest->offset >> PAGE_SHIFT] + at, p, part);
+		memcpy((void *)dest->place->page[unit] + at, p, part);
 		dest->offset += part;
 		p += part;
 		n -= part;
