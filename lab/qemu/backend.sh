@@ -201,7 +201,7 @@ backend_make_node() {
 foreign_node() {
 	local arch=$1 own=$top/build/$1 cache=${PCV_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pcieverbs} d
 	local binds="$top:$top,$cache:$cache,$dir:$dir"
-	for d in lab-tests mpi-tests; do
+	for d in lab-tests mpi-tests mpich-tests; do
 		mkdir -p "$top/build/$d" "$own/$d"
 		binds+=",$own/$d:$top/build/$d"
 	done
