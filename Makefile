@@ -23,7 +23,7 @@ test:			## everything that must pass (about an hour on two cores)
 	@tests/run
 
 test-full:		## the same with every size and option, a POWER node, a newer kernel (hours)
-	@tools/setup lab qemu user tests power newer
+	@tools/setup lab qemu user tests power arm newer
 	@PCV_FULL=1 tests/run --minutes 0
 
 check:			## the style: includes, barriers, checkpatch, sparse, shellcheck, ...

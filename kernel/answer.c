@@ -87,6 +87,7 @@ void pcv_sq_retire(struct pcv_qp *qp)
 		if (sq->una++ == sq->next) {
 			sq->next++;
 			sq->seg_offset = 0;
+			sq->stored = 0;
 		}
 	}
 	if (told && qp->user)

@@ -238,7 +238,8 @@ static void place_ask(struct pcv_direct *d, int i, u32 ask)
 	unsigned long flags;
 	bool send;
 
-	place_clear(d, i);
+	/* Whoever wants its pages back finds none: what was stored to them has arrived now. */
+	direct_flush(d->peer, place_clear(d, i), d->map);
 	WRITE_ONCE(place->ask, ask);
 	spin_lock_irqsave(&d->lock, flags);
 	send = ask && !(va & (PCV_DIRECT_PIECE - 1)) &&

@@ -234,7 +234,9 @@ void *pcv_link_direct_unit(void *arg, u64 addr)
 	u64 offset;
 
 	mutex_lock(&link->direct_lock);
-	if (pcv_link_direct_look(link, addr, PCV_DIRECT_UNIT, &offset)) {
+	/* A machine of 32 bits may not be able to map what it can name. */
+	if (pcv_link_direct_look(link, addr, PCV_DIRECT_UNIT, &offset) &&
+	    link->direct_bytes <= SIZE_MAX) {
 		if (!link->direct_window) {
 			link->direct_window = pcv_window_map(link->direct_phys,
 							     link->direct_bytes);

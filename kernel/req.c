@@ -21,6 +21,9 @@
 /* Batches in one call; a workqueue goes on. */
 #define REQ_TURNS	64
 
+/* Of them in a row where others wait for this CPU: stores find room without end. */
+#define REQ_TURNS_SOFTIRQ	4
+
 static struct pcv_swqe *sq_slot(struct pcv_sq *sq, u32 index)
 {
 	return sq->queue + (index & (sq->count - 1)) * sq->stride;
@@ -365,6 +368,7 @@ static enum req_step rc_step(struct pcv_qp *qp, struct pcv_send *send)
 		/* Ended before a rewind: not sent again. */
 		qp->sq.next++;
 		qp->sq.seg_offset = 0;
+		qp->sq.stored = 0;
 		return REQ_MORE;
 	}
 	if ((send->flags & PCV_WR_FENCE) && qp->sq.reads)
@@ -411,7 +415,8 @@ static enum req_step req_step(struct pcv_qp *qp)
 
 	/* SQD finishes what was begun, rewound or not. */
 	if (state != IB_QPS_RTS &&
-	    !(state == IB_QPS_SQD && (sq->seg_offset || sq->stored || sq->next != sq->sent)))
+	    !(state == IB_QPS_SQD &&
+	      (sq->seg_offset || sq->stored || (s32)(sq->sent - sq->next) > 0)))
 		return REQ_STOP;
 	if (sq->rnr || (sq->stopped && sq->next - sq->una >= sq->stop - sq->una))
 		return REQ_STOP;
@@ -482,7 +487,7 @@ out:
 
 void pcv_req_run(struct pcv_qp *qp)
 {
-	int turns = REQ_TURNS;
+	int turns = in_serving_softirq() ? REQ_TURNS_SOFTIRQ : REQ_TURNS;
 
 	while (req_turn(qp)) {
 		if (!--turns) {
@@ -557,6 +562,7 @@ void pcv_req_rewind(struct pcv_qp *qp, u32 to)
 	}
 	sq->next = to;
 	sq->seg_offset = 0;
+	sq->stored = 0;
 }
 
 void pcv_req_timer(struct timer_list *t)

@@ -10,7 +10,8 @@
  * Order. It is done when its stores have left, so nothing may be under way that
  * was posted before it: the other side would execute that later. It waits if
  * those are WRITEs as well, which only happens while a piece is new; behind
- * anything else it is sent. What is sent behind it arrives behind its stores.
+ * anything else it is sent. What is sent behind it arrives behind its stores. One that
+ * was sent is sent when there is a rewind: its message may still wait at the other side.
  *
  * All under sq.lock; d->storing comes behind that.
  */
@@ -124,6 +125,9 @@ enum pcv_store_result pcv_req_store(struct pcv_qp *qp, struct pcv_send *send)
 		return PCV_STORE_NOT;
 
 	pcv_sq_retire(qp);
+	/* It was sent before, and there was a rewind: that message may still be executed. */
+	if (sq->sent != sq->next)
+		return PCV_STORE_NOT;
 	if (sq->una != sq->next)
 		return (s32)(sq->others - sq->una) > 0 ? PCV_STORE_NOT : PCV_STORE_WAITS;
 	if (READ_ONCE(qp->state) != IB_QPS_RTS && !sq->stored)

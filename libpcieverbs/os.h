@@ -88,7 +88,12 @@
 #define pcv_out_wmb_on(wc)	do { (void)(wc); pcv_out_wmb(); } while (0)
 #define pcv_out_check_mb(wc)	do { (void)(wc); pcv_out_mb(); } while (0)
 #endif
+/* What a device writes is seen in the outer domain of an arm64; elsewhere there is one only. */
+#if defined(__aarch64__)
+#define pcv_in_rmb()		__asm__ __volatile__("dmb oshld" ::: "memory")
+#else
 #define pcv_in_rmb()		__atomic_thread_fence(__ATOMIC_ACQUIRE)
+#endif
 
 #ifdef __SANITIZE_THREAD__
 /* The race detector understands ordered accesses, not fences. */

@@ -22,7 +22,7 @@
 /* One that is long enough to be worth the asking by itself. */
 #define PCV_SLOT_LONG	(64u << 10)
 
-/* A piece of which nothing can be had is not asked for again before so many. */
+/* A piece of which nothing can be had, or was heard, is not asked for again before so many. */
 #define PCV_SLOT_RETRY	1000u
 
 /**
@@ -151,8 +151,11 @@ static inline _Bool pcv_slots_ready(struct pcv_slots *slots, __u32 i, __u32 offs
 	 * PCV(direct_told:B) pairs with direct_told:A
 	 * What the kernel says of the piece was stored before that it does.
 	 */
-	if (pcv_cpu_load_acquire(&slot->told) != use->ask)
+	if (pcv_cpu_load_acquire(&slot->told) != use->ask) {
+		/* Either of them may have been lost for want of room: not for ever. */
+		*ask = use->uses++ > PCV_SLOT_RETRY;
 		return 0;
+	}
 	/* PCV(direct_told:B) pairs with direct_told:A: and the ends before this. */
 	if (__builtin_expect(pcv_cpu_load_acquire(&slot->valid), 1)) {
 		from = PCV_LOAD(&slot->from);

@@ -22,6 +22,11 @@ arch_use() {
 		flavour=amd64 gnu='' multiarch=x86_64-linux-gnu
 		qemu=qemu-system-x86_64 platform=q35 console=ttyS0
 		;;
+	arm64)
+		flavour=arm64 gnu=aarch64-linux-gnu- multiarch=aarch64-linux-gnu
+		# Message interrupts come with the ITS of the third generation.
+		qemu=qemu-system-aarch64 platform=virt,gic-version=3 console=ttyAMA0
+		;;
 	ppc64el)
 		flavour=powerpc64le gnu=powerpc64le-linux-gnu- multiarch=powerpc64le-linux-gnu
 		# The rest is what TCG lacks of the defaults, and complains of.
@@ -31,7 +36,7 @@ arch_use() {
 	*) return 1 ;;
 	esac
 	case $1 in
-	amd64 | ppc64el | amd64-trixie) ;;
+	amd64 | arm64 | ppc64el | amd64-trixie) ;;
 	*) return 1 ;;
 	esac
 }

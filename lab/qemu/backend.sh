@@ -4,7 +4,7 @@
 # Nodes as QEMU machines that run a distribution's kernel. Sourced by ../lab,
 # which calls the functions in the order in which they stand here.
 #
-# option:   --arch KIND,...    of node0, node1, ... (amd64, ppc64el, amd64-trixie: Debian 13's programs); the last one holds for the rest
+# option:   --arch KIND,...    of node0, node1, ... (amd64, arm64, ppc64el, amd64-trixie: Debian 13's programs); the last one holds for the rest
 # option:   --cpus N           processors of a node (2)
 # option:   --kernel RELEASE|SERIES|DIR  another kernel than that of Debian's linux-image-amd64 (6.12)
 # option:   --kcsan            a kernel that looks for data races
@@ -44,7 +44,7 @@ accel_of() { [ "${1%%-*}" = amd64 ] && echo "$accel" || echo tcg; }
 declare -gA kernels foreign_mods trees
 prepare_foreign() {
 	local kind=$1
-	arch_use "$kind" || die "--arch: amd64, ppc64el or amd64-trixie, not '$kind'"
+	arch_use "$kind" || die "--arch: amd64, arm64, ppc64el or amd64-trixie, not '$kind'"
 	trees[$kind]=$("$here/qemu/root" "$kind") || die "no root for $kind"
 	if [ -z "$gnu" ]; then
 		kernels[$kind]=$kernel foreign_mods[$kind]=$mods
@@ -52,7 +52,7 @@ prepare_foreign() {
 	fi
 	for program in "$qemu" "${gnu}gcc"; do
 		command -v "$program" >/dev/null ||
-			die "$program is not installed (tools/setup power installs it)"
+			die "$program is not installed (tools/setup power arm installs it)"
 	done
 	make -s -C "$here" node CC="${gnu}gcc" out="$top/build/$kind/lab" >&2 ||
 		die "cannot build the lab's own programs for $kind"
@@ -107,6 +107,7 @@ machine() {
 	kvm-*) echo -accel kvm -cpu host -smp "$node_cpus" ;;
 	# Plain max makes the C library use rep movsb, which TCG does byte by byte.
 	tcg-amd64) echo -cpu max,-erms,-fsrm ;;
+	tcg-arm64) echo -cpu neoverse-n1 ;;
 	tcg-ppc64el) echo -cpu POWER9 ;;
 	esac
 	# To a machine that can never have a second processor, TCG gives atomic operations

@@ -417,19 +417,22 @@ int ibv_cmd_destroy_qp(struct ibv_qp *qp);
 #define PCV_ABI_QP_MASK_OFFSET	344
 #endif
 
+/* A mutex of pthreads stands in these, and is not of one size everywhere: 48 bytes on arm64. */
+#define PCV_ABI_LOCKED(bytes)	((bytes) - 40 + sizeof(pthread_mutex_t))
+
 #define PCV_ABI_ASSERT(what, bytes)	\
 	_Static_assert(sizeof(void *) != 8 || (what) == (bytes), "the private ABI has changed")
 
 PCV_ABI_ASSERT(sizeof(struct verbs_context_ops), PCV_ABI_SLOTS * 8);
-PCV_ABI_ASSERT(sizeof(struct verbs_context), PCV_ABI_CONTEXT_BYTES);
+PCV_ABI_ASSERT(sizeof(struct verbs_context), PCV_ABI_LOCKED(PCV_ABI_CONTEXT_BYTES));
 PCV_ABI_ASSERT(sizeof(struct verbs_device_ops), 72);
 PCV_ABI_ASSERT(sizeof(struct verbs_device), 712);
 PCV_ABI_ASSERT(sizeof(struct verbs_sysfs_dev), 992);
 PCV_ABI_ASSERT(sizeof(struct verbs_match_ent), 24);
-PCV_ABI_ASSERT(sizeof(struct verbs_cq), 288);
-PCV_ABI_ASSERT(sizeof(struct verbs_srq), 160);
+PCV_ABI_ASSERT(sizeof(struct verbs_cq), PCV_ABI_LOCKED(288));
+PCV_ABI_ASSERT(sizeof(struct verbs_srq), PCV_ABI_LOCKED(160));
 PCV_ABI_ASSERT(sizeof(struct verbs_mr), 56);
-PCV_ABI_ASSERT(offsetof(struct verbs_qp, comp_mask), PCV_ABI_QP_MASK_OFFSET);
+PCV_ABI_ASSERT(offsetof(struct verbs_qp, comp_mask), PCV_ABI_LOCKED(PCV_ABI_QP_MASK_OFFSET));
 PCV_ABI_ASSERT(offsetof(struct verbs_sysfs_dev, driver_id), 952);
 PCV_ABI_ASSERT(offsetof(struct verbs_device, sysfs), 696);
 PCV_ABI_ASSERT(sizeof(struct ibv_get_context), 16);

@@ -42,12 +42,33 @@ by_whom() {
 	fi
 }
 
+# halts: the machine whose memory it is stands still for longer than a time-out, again and again.
+halts() {
+	local status pid
+	(
+		trap 'timeout 20 "$lab" --name "$PCV_LAB_NAME" cont node0; exit' TERM
+		while sleep 0.2; do
+			"$lab" --name "$PCV_LAB_NAME" stop node0
+			sleep 0.5
+			"$lab" --name "$PCV_LAB_NAME" cont node0
+		done
+	) >/dev/null 2>&1 </dev/null &
+	pid=$!
+	two_nodes halts
+	status=$?
+	kill $pid
+	wait $pid
+	timeout 20 "$lab" --name "$PCV_LAB_NAME" cont node0
+	return $status
+}
+
 for t in writes dereg error reset many; do
 	stored_before=$(stored)
 	sent_before=$(sent)
 	[ -n "$PCV_LOCAL" ] || step "$t" two_nodes $t
 done
 [ -n "$PCV_LOCAL" ] || step "who stored" by_whom
+[ -n "$PCV_LOCAL" ] || step "node0 stands still now and then" halts
 for t in writes dereg; do
 	step "$t, one node" one_node $t
 done

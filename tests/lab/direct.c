@@ -16,6 +16,8 @@
 #define DEPTH		16
 #define QUIET_MS	20
 #define LOST		0x5a
+/* Behind what is not lent: the first page belongs to the region in part only. */
+#define HALTS_AT	8192
 
 static uint64_t rng;
 
@@ -187,6 +189,73 @@ static void run_many(struct vc *vc)
 	free(m.at);
 }
 
+/* The time of a round should be that of the WRITEs: a number in each page is all that changes. */
+static void stamp(unsigned char *at, uint64_t round)
+{
+	for (size_t i = 0; i < SOURCE; i += 4096)
+		memcpy(at + i, &round, sizeof(round));
+}
+
+static void has_stamp(struct vc *vc, const unsigned char *at, uint64_t round)
+{
+	uint64_t is;
+
+	for (size_t i = 0; i < SOURCE; i += 4096) {
+		memcpy(&is, at + i, sizeof(is));
+		if (is != round)
+			vc_die(vc, "%zu bytes behind the begin there is WRITE %llu, not %llu", i,
+			       (unsigned long long)is, (unsigned long long)round);
+	}
+}
+
+/*
+ * While one of the machines stands still now and then, so that what was sent waits there
+ * and is sent once more: a WRITE that may be executed late must not come behind the next.
+ */
+static void run_halts(struct vc *vc)
+{
+	struct vc_opts o = { .len = SOURCE, .depth = DEPTH };
+	uint64_t end = vc_now_ms() + 1000 * (uint64_t)env_number("DIRECT_HALTS", 10);
+	struct memory m = { .at = vc_alloc(vc, MEMORY) };
+	unsigned char go = 1, other;
+	struct vc_end e;
+	uint64_t r;
+
+	vc_open(vc, &e, &o);
+	memory_open(vc, &e, &m);
+	for (r = 2; go; r += 2) {
+		if (!vc->a)
+			vc_expect(vc, !vc_recv(&e, 1000, 0, 8) && !vc_recv(&e, 1001, 0, 8),
+				  "post_recv");
+		go = !vc->a || vc_now_ms() < end;
+		vc_swap(vc, &go, &other, 1);
+		go &= other;
+		if (vc->a) {
+			stamp(e.buf, r);
+			vc_expect(vc, !vc_send(&e, 1, IBV_WR_SEND, 0, 8, 0), "post_send");
+			vc_expect(vc, !write_to(&e, &m, 2, 0, SOURCE, HALTS_AT), "post_send");
+			wait_one(vc, &e);
+			wait_one(vc, &e);
+			stamp(e.buf, r + 1);
+			vc_expect(vc, !write_to(&e, &m, 3, 0, SOURCE, HALTS_AT), "post_send");
+			wait_one(vc, &e);
+			vc_expect(vc, !vc_send(&e, 4, IBV_WR_SEND, 0, 8, 0), "post_send");
+			wait_one(vc, &e);
+		} else {
+			vc_done(vc, e.rcq, 1000, IBV_WC_SUCCESS);
+			vc_done(vc, e.rcq, 1001, IBV_WC_SUCCESS);
+			has_stamp(vc, m.at + HALTS_AT, r + 1);
+		}
+	}
+	if (vc->a)
+		printf("# %llu rounds\n", (unsigned long long)r / 2 - 1);
+	vc_meet(vc);
+	if (!vc->a)
+		ibv_dereg_mr(m.mr);
+	vc_close(&e);
+	free(m.at);
+}
+
 /* --- taken back -------------------------------------------------------------------------- */
 
 /* A: write until it fails. Return: how it did. */
@@ -300,6 +369,7 @@ static void setup(struct vc *vc)
 static const struct vc_test tests[] = {
 	{ "writes", run_writes },
 	{ "many", run_many },
+	{ "halts", run_halts },
 	{ "dereg", run_dereg },
 	{ "error", run_error },
 	{ "reset", run_reset },

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 #
-# A node whose pages are 64 KiB and whose processor is a POWER beside one with 4 KiB and
-# an x86: they are what they should be, and every kind of verbs works between them, each
+# A node with another processor beside an x86 (a POWER, whose pages are 64 KiB, or an
+# arm64): they are what they should be, and every kind of verbs works between them, each
 # with either of them as the server. What the data is, is checked where the programs can.
 # limit: 900
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
@@ -54,7 +54,7 @@ rp() {
 		rping -c -V "$@" -a "$(node_ip "$s")" -p 7174
 }
 
-# Their rings are memory of the other one, mapped with pages of another size.
+# Their rings are memory of the other one, mapped perhaps with pages of another size.
 through_rings() {
 	local node status=0
 	fast_before
@@ -73,7 +73,11 @@ iperf() {
 }
 
 step "node0 is an x86 with small pages" node_is node0 x86_64 4096
-step "node1 is a POWER with large pages" node_is node1 ppc64le 65536
+case $PCV_MIXED in
+ppc64el) step "node1 is a POWER with large pages" node_is node1 ppc64le 65536 ;;
+arm64) step "node1 is an arm64 with small pages" node_is node1 aarch64 4096 ;;
+*) die "which other processor? (tests/lab/run --backend power or arm)" ;;
+esac
 ! fast_on || step "fast rings" through_rings
 for s in node0 node1; do
 	for size in 1 4096 65537 1048576; do
