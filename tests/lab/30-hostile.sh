@@ -28,9 +28,18 @@ stat() { sed -n "s/^$1 //p" <<<"$stats"; }
 rose() { look && [ "$(stat "$1")" -ge "$2" ]; }
 reachable() { node_exec node1 ping -c 1 -W 1 "$(node_ip node0)"; }
 
+# shellcheck disable=SC2086
+forge_beside() { timeout $((20 * PCV_SLOW)) "$bin/forge" "$state" 0 1 $life "$@"; }
+
+# The true peer stands still meanwhile: it would put lines of its own where those forged lie
+# before the victim has seen them.
 forge() {
-	# shellcheck disable=SC2086
-	timeout $((20 * PCV_SLOW)) "$bin/forge" "$state" 0 1 $life "$@"
+	local status
+	"$lab" --name "$PCV_LAB_NAME" stop node1 || return 1
+	forge_beside "$@"
+	status=$?
+	"$lab" --name "$PCV_LAB_NAME" cont node1
+	return $status
 }
 
 # A connection of node0 with itself: runs from a CONT to the next STOP.
@@ -86,7 +95,7 @@ credit() {
 	local flood status=0
 	start_on node0 "$tmp/flood" ping -q -f -w $((10 * PCV_SLOW)) -s 1400 "$(node_ip node1)"
 	flood=$started
-	counts peer_broken 1 forge credit || status=1
+	counts peer_broken 1 forge_beside credit || status=1
 	node_sh node0 'pkill -x ping'
 	finish "$flood" 10
 	[ $status -eq 0 ] && back && works

@@ -163,21 +163,18 @@ static volatile uint32_t *word(unsigned int offset)
 
 /*
  * The lab's doorbell: bit 0 in the victim's register towards the peer, and a byte to wake it
- * (a UML node; a QEMU one looks by itself, twice a second). @leaving: the peer says that it
- * is alive as often, so it has to be denied until the victim has looked.
+ * (a UML node; a QEMU one looks by itself, twice a second).
  */
-static void ring(bool leaving)
+static void ring(void)
 {
-	int fd, fifo, i, more = leaving ? 20 : 0;
+	int fd, fifo, i;
 	uint64_t *db = (uint64_t *)(map("bridge", -1, -1, &fd) + (node * 8 + peer) * PAGE + 128);
 	char path[4096];
 
 	snprintf(path, sizeof(path), "%s/db.%d.%d", dir, peer, node);
 	fifo = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	__atomic_fetch_or(db, 1, __ATOMIC_SEQ_CST);
-	for (i = 0; i < 5000 && (__atomic_load_n(db, __ATOMIC_SEQ_CST) & 1 || more--); i++) {
-		if (leaving)
-			*word(ALIVE) = 0;
+	for (i = 0; i < 5000 && __atomic_load_n(db, __ATOMIC_SEQ_CST) & 1; i++) {
 		if (fifo >= 0 && i % 20 == 0 && write(fifo, "", 1) < 0)
 			warn("%s", path);
 		usleep(1000);
@@ -405,6 +402,6 @@ int main(int argc, char **argv)
 		put_net(a[0], a[1], a[2], a[3]);
 	else
 		breaks(kind);
-	ring(!strcmp(kind, "leave"));
+	ring();
 	return 0;
 }
