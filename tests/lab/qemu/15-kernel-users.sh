@@ -9,7 +9,8 @@
 [ -z "$PCV_LOCAL" ] || skip "needs nodes"
 case_begin
 nqn=nqn.2014-08.org.nvmexpress:pcv
-host=nqn.2014-08.org.nvmexpress:uuid:00000000-0000-4000-8000-000000000001
+id=3f2b7a54-0d5c-4c9e-9a51-70637665726e
+host=nqn.2014-08.org.nvmexpress:uuid:$id
 mib=$(pick 8 32)
 # Completion queues apart: those of the kernel's pool stay with the device.
 left() { resources "$1" | sed 's/ cq [0-9]*//'; }
@@ -44,7 +45,7 @@ serve() {
 # connect: the disk appears in node1.
 connect() {
 	node_sh node1 'modprobe nvme-rdma || exit 1
-		echo "transport=rdma,traddr='"$PCV_IP0"',trsvcid=4420,nqn='$nqn',hostnqn='$host',nr_io_queues=2" \
+		echo "transport=rdma,traddr='"$PCV_IP0"',trsvcid=4420,nqn='$nqn',hostnqn='$host',hostid='$id',nr_io_queues=2,reconnect_delay=1" \
 			>/dev/nvme-fabrics || exit 1
 		cat /sys/class/nvme/nvme*/transport'
 	wait_until 10 node_sh node1 '[ -b /dev/nvme0n1 ]'
@@ -108,7 +109,7 @@ for node in node0 node1; do
 	done
 done
 step "a disk for others" serve
-step "node1 connects to it" connect
+step "node1 connects to it" connect || die "no disk"
 for size in 4096 131072 1048576; do
 	step "written and read in pieces of $size" carried_by_verbs 10 100000 copies $size
 done
