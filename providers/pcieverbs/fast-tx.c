@@ -315,7 +315,7 @@ static bool pcv_fast_drain(struct pcv_qp *qp, const struct ibv_send_wr *wr, unsi
 	if (wr->opcode == IBV_WR_RDMA_WRITE) {
 		if (!pcv_direct_probe(qp, wr, todo))
 			return false;
-	} else if (wr->opcode != IBV_WR_SEND && wr->opcode != IBV_WR_SEND_WITH_IMM ||
+	} else if ((wr->opcode != IBV_WR_SEND && wr->opcode != IBV_WR_SEND_WITH_IMM) ||
 		   (wr->num_sge == 1 &&
 		    wr->sg_list->length >= pcv_le32(PCV_LOAD(&tx->ctl->limit)))) {
 		return false;
