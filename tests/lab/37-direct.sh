@@ -10,8 +10,8 @@ idle0=$(resources node0)
 idle1=$(resources node1)
 seed=${DIRECT_SEED:-$RANDOM}
 env=(env "DIRECT_SEED=$seed")
-[ -z "$PCV_FULL" ] || env+=(DIRECT_ROUNDS=1000 DIRECT_REVOKES=300 DIRECT_MANY=200000)
-[ -z "$PCV_SHORT" ] || env+=(DIRECT_ROUNDS=20 DIRECT_REVOKES=8)
+[ -z "$PCV_FULL" ] || env+=(DIRECT_ROUNDS=1000 DIRECT_REVOKES=300 DIRECT_MANY=200000 DIRECT_HALTS=60)
+[ -z "$PCV_SHORT" ] || env+=(DIRECT_ROUNDS=20 DIRECT_REVOKES=8 DIRECT_HALTS=4)
 say "DIRECT_SEED=$seed"
 
 two_nodes() {
