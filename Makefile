@@ -22,7 +22,7 @@ test:			## everything that must pass (about an hour on two cores)
 	@tools/setup
 	@tests/run
 
-test-full:		## the same with every size and option, a POWER node, a newer kernel (hours)
+test-full:		## the same with every size and option, POWER and arm64 nodes, a newer kernel (hours)
 	@tools/setup lab qemu user tests power arm newer
 	@PCV_FULL=1 tests/run --minutes 0
 
