@@ -284,3 +284,13 @@ idle_again() {
 	echo "$1: is:  $(resources "$1")"
 	return 1
 }
+
+# reloads NODE COUNT: pcieverbs goes and comes there, with its device. Its users must have gone.
+reloads() {
+	node_sh "$1" '
+		for ((i = 0; i < '"$2"'; i++)); do
+			timeout '$((30 * PCV_SLOW))' rmmod pcieverbs || { echo "round $i: rmmod"; exit 1; }
+			/run/lab/node-up again || { echo "round $i: load"; exit 1; }
+			/run/lab/node-up wait '$((20 * PCV_SLOW))' || { echo "round $i: no link"; exit 1; }
+		done'
+}

@@ -117,13 +117,3 @@ pause_client() {
 	wait_until 60 storm_paused || { storm_lives; echo "the client does not pause"; return 1; }
 }
 go_on_client() { node_sh node1 "rm $storm_dir/paused $storm_dir/pause"; }
-
-# reloads COUNT: of pcieverbs on node1. The module's users there must have gone.
-reloads() {
-	node_sh node1 '
-		for ((i = 0; i < '"$1"'; i++)); do
-			timeout '$((30 * PCV_SLOW))' rmmod pcieverbs || { echo "round $i: rmmod"; exit 1; }
-			/run/lab/node-up again || { echo "round $i: load"; exit 1; }
-			/run/lab/node-up wait '$((20 * PCV_SLOW))' || { echo "round $i: no link"; exit 1; }
-		done'
-}

@@ -21,7 +21,7 @@ say "STORM_SEED=$storm_seed, $rounds disturbances, $threads threads"
 
 parameter() { node_sh "$1" "echo $3 >/sys/module/pcieverbs/parameters/$2"; }
 
-reload() { pause_client && reloads 1 && go_on_client; }
+reload() { pause_client && reloads node1 1 && go_on_client; }
 
 disturb() {
 	local i node what status=0

@@ -29,7 +29,7 @@ inside_ends() {
 }
 
 # Half of them with the newcomer's programs at work in between.
-round() { pause_client && reloads "$1" && go_on_client && storm_goes_on; }
+round() { pause_client && reloads node1 "$1" && go_on_client && storm_goes_on; }
 all_rounds() {
 	local done=0
 	while [ $done -lt "$count" ]; do
