@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "verbs_common.h"
 
@@ -331,6 +332,122 @@ static void query_qp(struct vc *vc)
 	vc_close(&e);
 }
 
+#define DRAIN_FIRST 8
+#define DRAIN_LATER 3
+#define DRAIN_WRITTEN 61440		/* where the WRITE goes */
+
+/* Into SQD, until it is said that all that was begun has ended. */
+static void drain(struct vc_end *e)
+{
+	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_SQD, .en_sqd_async_notify = 1 };
+	struct ibv_qp_init_attr init;
+	struct ibv_async_event event;
+	struct vc *vc = e->vc;
+
+	vc_expect(vc, !ibv_modify_qp(e->qp, &attr, IBV_QP_STATE | IBV_QP_EN_SQD_ASYNC_NOTIFY),
+		  "to SQD: %m");
+	if (!vc_readable(vc->ctx->async_fd, 10000 * vc_slow()))
+		vc_die(vc, "no event that the send queue is drained");
+	vc_expect(vc, !ibv_get_async_event(vc->ctx, &event) &&
+		  event.event_type == IBV_EVENT_SQ_DRAINED && event.element.qp == e->qp,
+		  "event %s", ibv_event_type_str(event.event_type));
+	ibv_ack_async_event(&event);
+	vc_expect(vc, !ibv_query_qp(e->qp, &attr, IBV_QP_STATE, &init) &&
+		  attr.qp_state == IBV_QPS_SQD && !attr.sq_draining, "drained: state %d, %d",
+		  attr.qp_state, attr.sq_draining);
+}
+
+/*
+ * A sends, drains, and sends more. What was begun has ended, nothing of the rest is seen
+ * anywhere, B's message is received all the same, and back in RTS everything goes on.
+ */
+static void drained_a(struct vc_end *e)
+{
+	struct vc *vc = e->vc;
+	int ended = 0, i;
+	struct ibv_wc wc;
+
+	for (i = 0; i < DRAIN_FIRST + DRAIN_LATER; i++)
+		vc_fill(e->buf + 32768 + i * 1024, 1000, i);
+	for (i = 0; i < DRAIN_FIRST; i++)
+		vc_expect(vc, !vc_send(e, i, IBV_WR_SEND, 32768 + i * 1024, 1000, 0), "post_send");
+	drain(e);
+	while (ibv_poll_cq(e->scq, 1, &wc)) {
+		vc_expect(vc, !wc.status && wc.wr_id == (uint64_t)ended, "%llu of %d ended: %s",
+			  (unsigned long long)wc.wr_id, ended, ibv_wc_status_str(wc.status));
+		ended++;
+	}
+	for (; i < DRAIN_FIRST + DRAIN_LATER; i++)
+		vc_expect(vc, !vc_send(e, i, IBV_WR_SEND, 32768 + i * 1024, 1000, 0),
+			  "SEND posted in SQD");
+	vc_expect(vc, !vc_send(e, 100, IBV_WR_RDMA_WRITE, 32768, 1000, DRAIN_WRITTEN),
+		  "RDMA WRITE posted in SQD");
+	usleep(200000 * vc_slow());
+	vc_idle(vc, e->scq);
+	vc_swap(vc, &ended, &i, sizeof(ended));
+	vc_done(vc, e->rcq, 0, IBV_WC_SUCCESS);
+	vc_check(vc, e->buf, 1000, 77, "B's message");
+	vc_idle(vc, e->scq);
+	vc_meet(vc);
+	/* From SQD to RTS nothing else is asked for. */
+	vc_to(e, IBV_QPS_RTS);
+	for (i = ended; i < DRAIN_FIRST + DRAIN_LATER; i++)
+		vc_done(vc, e->scq, i, IBV_WC_SUCCESS);
+	vc_done(vc, e->scq, 100, IBV_WC_SUCCESS);
+	vc_meet(vc);
+}
+
+static void drained_b(struct vc_end *e)
+{
+	struct vc *vc = e->vc;
+	int ended, mine = 0, i;
+
+	vc_swap(vc, &mine, &ended, sizeof(ended));
+	for (i = 0; i < DRAIN_FIRST + DRAIN_LATER; i++) {
+		if (i == ended) {
+			vc_idle(vc, e->rcq);
+			for (mine = 0; mine < 1000 && !e->buf[DRAIN_WRITTEN + mine]; mine++)
+				;
+			vc_expect(vc, mine == 1000, "written to by a queue pair in SQD");
+			vc_fill(e->buf + 32768, 1000, 77);
+			vc_send(e, 5, IBV_WR_SEND, 32768, 1000, 0);
+			vc_done(vc, e->scq, 5, IBV_WC_SUCCESS);
+			vc_meet(vc);
+		}
+		vc_done(vc, e->rcq, i, IBV_WC_SUCCESS);
+		vc_check(vc, e->buf + i * 1024, 1000, i, "message");
+	}
+	vc_meet(vc);
+	vc_check(vc, e->buf + DRAIN_WRITTEN, 1000, 0, "WRITE");
+}
+
+/* SQD, with fast rings and (RNR retries that are counted) without. */
+static void send_queue_drained(struct vc *vc)
+{
+	struct vc_end e;
+	int retries, i;
+
+	for (retries = 7; retries > 5; retries--) {
+		struct vc_opts o = { .rnr_retry = retries };
+
+		vc_open(vc, &e, &o);
+		/* So that both know by which way they can send. */
+		for (i = 0; i < 4; i++) {
+			vc_expect(vc, !vc_recv(&e, i, 0, 1024), "post_recv");
+			vc_meet(vc);
+			vc_send(&e, i, IBV_WR_SEND, 32768, 1000, 0);
+			vc_done(vc, e.rcq, i, IBV_WC_SUCCESS);
+			vc_done(vc, e.scq, i, IBV_WC_SUCCESS);
+		}
+		memset(e.buf, 0, 65536);
+		for (i = 0; i < DRAIN_FIRST + DRAIN_LATER; i++)
+			vc_expect(vc, !vc_recv(&e, i, i * 1024, 1024), "post_recv");
+		vc_meet(vc);
+		(vc->a ? drained_a : drained_b)(&e);
+		vc_close(&e);
+	}
+}
+
 #define QPS 24
 
 /* Many queue pairs on one CQ: each message is where its qp_num says. */
@@ -430,7 +547,7 @@ static void lengths(struct vc *vc)
 static const struct vc_test tests[] = {
 	T(gather_scatter), T(inline_data), T(immediate), T(mixed_order),
 	T(fence), T(unsignaled), T(reuse_by_reset), T(wrong_psn), T(query_qp),
-	T(many_qps_one_cq), T(lengths), { NULL, NULL },
+	T(send_queue_drained), T(many_qps_one_cq), T(lengths), { NULL, NULL },
 };
 
 int main(int argc, char **argv)
