@@ -194,6 +194,38 @@ static void test_revoked(void)
 	end();
 }
 
+/* A question or its answer that was lost is asked again, but not soon; answers are to the last. */
+static void test_unanswered(void)
+{
+	struct pcv_direct_slot *slot;
+	uint32_t first, last, i, asks = 0;
+
+	begin();
+	for (i = 0; i < 5 && !asked(BASE); i++)
+		CHECK(!direct(BASE + 4096, 64));
+	slot = asked(BASE);
+	CHECK(slot);
+	first = slot->ask;
+	last = first;
+	for (i = 0; i < 3000; i++) {
+		CHECK(!direct(BASE + 4096, 8));
+		if (slot->ask == last)
+			continue;
+		last = slot->ask;
+		asks++;
+	}
+	CHECK_EQ(asks, 2);
+	slot->from = 0;
+	slot->to = PCV_DIRECT_PIECE;
+	PCV_STORE(&slot->valid, 1);
+	pcv_cpu_store_release(&slot->told, first);
+	CHECK(!direct(BASE + 4096, 8));
+	pcv_cpu_store_release(&slot->told, last);
+	CHECK(direct(BASE + 4096, 8));
+	CHECK(!memcmp(memory(slot) + 4096, buf, 8));
+	end();
+}
+
 /*
  * Between the stores and the look: a segment of the request lies over the word
  * that says so, so that the copy itself takes the piece back.
@@ -259,7 +291,8 @@ static void test_many(void)
 
 static const struct pcv_case cases[] = {
 	{ "write", test_write }, { "long", test_long }, { "revoked", test_revoked },
-	{ "revoked-between", test_revoked_between }, { "many", test_many },
+	{ "unanswered", test_unanswered }, { "revoked-between", test_revoked_between },
+	{ "many", test_many },
 };
 
 int main(int argc, char **argv)
