@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-/* What work requests can say: lists, inline, immediate data, order, fences. */
+/* What work requests can say: lists, inline, immediate data, order, fences; queue pair states. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
