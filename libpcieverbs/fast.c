@@ -270,17 +270,18 @@ static int pcv_fast_get_chunk(const struct pcv_line *line, struct pcv_fast_msg *
 	return 1;
 }
 
-int pcv_fast_get_long(const struct pcv_fast_rx *rx, __u64 tail, struct pcv_fast_msg *msg)
+int pcv_fast_get_long(const struct pcv_fast_rx *rx, struct pcv_fast_msg *msg)
 {
 	const struct pcv_line *line = &rx->line[rx->head & PCV_FAST_LINE_MASK];
+	__u64 tail = pcv_le64(pcv_in_load(&line->tail));
 	__u32 len = (__u32)(tail >> PCV_TAIL_LEN_SHIFT);
 	__u8 flags = (__u8)(tail >> PCV_TAIL_FLAGS_SHIFT);
 	__u32 lines = pcv_ring_lines(len);
 	__u64 cont, head;
 	__u32 i;
 
-	/* Zeroed memory where the number happens to be 0. */
-	if (!tail)
+	/* A producer may change what was looked at before; and zeroed memory has number 0. */
+	if (!tail || (__u32)tail != rx->seq)
 		return 0;
 	if ((__u8)(tail >> PCV_TAIL_TYPE_SHIFT) != PCV_FAST_SEND || len < PCV_FAST_HEAD_BYTES ||
 	    lines > PCV_FAST_LINES ||

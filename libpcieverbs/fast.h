@@ -265,8 +265,8 @@ __u32 pcv_fast_chunk_room(struct pcv_fast_tx *tx, __u32 want);
 void pcv_fast_put_chunk(struct pcv_fast_tx *tx, __u8 flags, __u64 head,
 			const struct pcv_ring_vec *vec, __u32 skip, __u32 bytes, __u32 total);
 
-/* What pcv_fast_get() does with all that is not a message of one line. */
-int pcv_fast_get_long(const struct pcv_fast_rx *rx, __u64 tail, struct pcv_fast_msg *msg);
+/* As pcv_fast_get(), for what is not a message of one line. */
+int pcv_fast_get_long(const struct pcv_fast_rx *rx, struct pcv_fast_msg *msg);
 
 /* Flags that a message of one line may have, and those that it must have. */
 #define PCV_FAST_LINE_MASKED	((__u64)0xff << PCV_TAIL_TYPE_SHIFT |			\
@@ -283,13 +283,13 @@ static inline int pcv_fast_ready(const struct pcv_fast_rx *rx)
 }
 
 /**
- * pcv_fast_get() - look at the head
- * @msg: filled in if there is something
+ * pcv_fast_get_line() - look at the head for a message of one line
+ * @msg: filled in if there is one; so that it can stay in registers, it goes
+ *	nowhere else
  *
- * Return: 1 and it stays until pcv_fast_next(); 0 if nothing has arrived in
- * full; -EPROTO if what lies there cannot be (the producer is broken).
+ * Return: as pcv_fast_get(), and -EMSGSIZE for what only that one knows.
  */
-static inline int pcv_fast_get(const struct pcv_fast_rx *rx, struct pcv_fast_msg *msg)
+static inline int pcv_fast_get_line(const struct pcv_fast_rx *rx, struct pcv_fast_msg *msg)
 {
 	const struct pcv_line *line = &rx->line[rx->head & PCV_FAST_LINE_MASK];
 	__u64 tail = pcv_le64(pcv_in_load(&line->tail));
@@ -300,7 +300,7 @@ static inline int pcv_fast_get(const struct pcv_fast_rx *rx, struct pcv_fast_msg
 		return 0;
 	if (__builtin_expect((tail & PCV_FAST_LINE_MASKED) != PCV_FAST_LINE_WANTED ||
 			     len > PCV_FAST_LINE_DATA, 0))
-		return pcv_fast_get_long(rx, tail, msg);
+		return -EMSGSIZE;
 	/*
 	 * PCV(fast_get:B) pairs with fast_put:A
 	 * What is loaded before the tail word may be older than it is.
@@ -317,6 +317,20 @@ static inline int pcv_fast_get(const struct pcv_fast_rx *rx, struct pcv_fast_msg
 	msg->order = (__u16)(head >> 32);
 	msg->flags = (__u8)(tail >> PCV_TAIL_FLAGS_SHIFT);
 	return 1;
+}
+
+/**
+ * pcv_fast_get() - look at the head
+ * @msg: filled in if there is something
+ *
+ * Return: 1 and it stays until pcv_fast_next(); 0 if nothing has arrived in
+ * full; -EPROTO if what lies there cannot be (the producer is broken).
+ */
+static inline int pcv_fast_get(const struct pcv_fast_rx *rx, struct pcv_fast_msg *msg)
+{
+	int ret = pcv_fast_get_line(rx, msg);
+
+	return ret == -EMSGSIZE ? pcv_fast_get_long(rx, msg) : ret;
 }
 
 /**

@@ -215,12 +215,6 @@ int pcv_ring_get(struct pcv_ring_rx *rx, struct pcv_ring_msg *msg)
 	return 1;
 }
 
-int pcv_ring_waits(const struct pcv_ring_rx *rx)
-{
-	return pcv_tail_arrived(pcv_le64(pcv_in_load(&rx->line[rx->head & rx->mask].tail)),
-				rx->seq_base + rx->head);
-}
-
 void pcv_ring_copy(const struct pcv_ring_rx *rx, void *dst, __u32 offset, __u32 len)
 {
 	__u32 pos = rx->head + offset / PCV_LINE_PAYLOAD;

@@ -15,6 +15,8 @@
 #include <linux/types.h>
 #include <pcieverbs/line.h>
 
+#include "os.h"
+
 /**
  * struct pcv_ring_tx - the producer's private view
  * @line: first line of the ring
@@ -130,8 +132,12 @@ int pcv_ring_put(struct pcv_ring_tx *tx, __u8 type, __u8 flags,
  */
 int pcv_ring_get(struct pcv_ring_rx *rx, struct pcv_ring_msg *msg);
 
-/* Has the line at the head been written? Something may be wrong with it. */
-int pcv_ring_waits(const struct pcv_ring_rx *rx);
+/* Has the line at the head been written? Something may be wrong with it, or it is zeroed memory. */
+static inline int pcv_ring_waits(const struct pcv_ring_rx *rx)
+{
+	return (__u32)pcv_le64(pcv_in_load(&rx->line[rx->head & rx->mask].tail)) ==
+	       rx->seq_base + rx->head;
+}
 
 /**
  * pcv_ring_copy() - copy bytes out of the message at the head

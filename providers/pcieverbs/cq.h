@@ -172,7 +172,51 @@ void pcv_watch_del(struct pcv_cq *cq, struct pcv_cq_link *link);
 /* A queue pair was looked into; @used: it had something, and may have more soon. */
 void pcv_watch_update(struct pcv_cq *cq, struct pcv_cq_link *link, bool used);
 
+/*
+ * Polls for each look at a cold queue pair, in which the next one is fetched; and for
+ * each look whether there is something to tell a peer, if there are no cold ones.
+ */
+#define PCV_COLD_POLLS		4u
+#define PCV_GREET_POLLS		64u
+
+static inline bool pcv_watch_has_chores(const struct pcv_cq *cq, uint32_t polls)
+{
+	return polls % (cq->cold_count ? PCV_COLD_POLLS : PCV_GREET_POLLS) == 0;
+}
+
 /* Completions of those who have any. Return: how many. */
 int pcv_watch_poll(struct pcv_cq *cq, int n, struct ibv_wc *wc);
+
+static inline bool pcv_watch_sees_line(const struct pcv_watch *watch)
+{
+	return (uint32_t)pcv_le64(pcv_in_load(watch->tail)) == watch->seq;
+}
+
+static inline bool pcv_watch_sees_sent(const struct pcv_watch *watch)
+{
+	return PCV_LOAD(watch->sent) != watch->done;
+}
+
+static inline bool pcv_watch_sees(const struct pcv_watch *watch)
+{
+	return pcv_watch_sees_line(watch) || pcv_watch_sees_sent(watch);
+}
+
+/*
+ * Would pcv_watch_poll() do nothing but count? If so this has counted. It is what most
+ * polls come to, and whoever waits for a message waits for the end of the one before.
+ */
+static inline bool pcv_watch_idle(struct pcv_cq *cq)
+{
+	const struct pcv_watch *watch = cq->hot, *end = watch + cq->hot_count;
+
+	if (pcv_watch_has_chores(cq, cq->polls + 1))
+		return false;
+	for (; watch < end; watch++)
+		if (pcv_watch_sees(watch))
+			return false;
+	cq->polls++;
+	return true;
+}
 
 #endif /* PCV_CQ_H */

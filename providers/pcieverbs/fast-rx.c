@@ -267,6 +267,30 @@ static int pcv_fast_part(struct pcv_qp *qp, const struct pcv_fast_msg *msg, stru
 	return PCV_FAST_COMPLETION;
 }
 
+/* Whatever is not a message of one line into a receive of one segment; as pcv_fast_take(). */
+static __attribute__((__noinline__)) int pcv_fast_take_other(struct pcv_qp *qp, struct ibv_wc *wc,
+							      enum pcv_break *why)
+{
+	struct pcv_fast_recv *rx = &qp->recv;
+	struct pcv_fast_msg msg;
+	int16_t ahead;
+	int ret;
+
+	ret = pcv_fast_get(&rx->ring, &msg);
+	if (ret <= 0)
+		return ret;
+	ahead = (int16_t)(msg.order - (uint16_t)rx->kernel);
+	if (!ahead)
+		return pcv_fast_part(qp, &msg, wc, why);
+	if (ahead > 0)
+		return PCV_FAST_NOTHING;
+	/* A part of what went another way in the end. */
+	if (msg.flags & PCV_FAST_LAST)
+		return -EPROTO;
+	pcv_fast_rx_next(qp, &msg);
+	return PCV_FAST_PROGRESS;
+}
+
 /* The head of the fast ring. Return: PCV_FAST_..., -EAGAIN, or -EPROTO with *@why. */
 static inline int pcv_fast_take(struct pcv_qp *qp, struct ibv_wc *wc, enum pcv_break *why)
 {
@@ -278,28 +302,16 @@ static inline int pcv_fast_take(struct pcv_qp *qp, struct ibv_wc *wc, enum pcv_b
 	struct pcv_fast_msg msg;
 	uint32_t head, index;
 	uint64_t wr_id;
-	int16_t ahead;
 	uint8_t *to;
 	int ret;
 
 	*why = PCV_BREAK_FAST;
-	ret = pcv_fast_get(&rx->ring, &msg);
-	if (ret <= 0)
+	ret = pcv_fast_get_line(&rx->ring, &msg);
+	if (!ret || ret == -EPROTO)
 		return ret;
-	ahead = (int16_t)(msg.order - (uint16_t)rx->kernel);
-	if (pcv_unlikely(ahead)) {
-		if (ahead > 0)
-			return PCV_FAST_NOTHING;
-		/* A part of what went another way in the end. */
-		if (msg.flags & PCV_FAST_LAST)
-			return -EPROTO;
-		pcv_fast_rx_next(qp, &msg);
-		return PCV_FAST_PROGRESS;
-	}
-	if (pcv_unlikely(msg.lines > 1 || msg.flags & PCV_FAST_CHUNK || qp->srq))
-		return pcv_fast_part(qp, &msg, wc, why);
+	if (pcv_unlikely(ret < 0 || msg.order != (uint16_t)rx->kernel || qp->srq))
+		return pcv_fast_take_other(qp, wc, why);
 
-	/* A message of one line into a receive of one segment. */
 	head = rq->head;
 	/*
 	 * PCV(qp_rq_tail:B) pairs with qp_rq_tail:A
@@ -312,12 +324,12 @@ static inline int pcv_fast_take(struct pcv_qp *qp, struct ibv_wc *wc, enum pcv_b
 	wqe = (const void *)(rq->queue + (size_t)index * rq->stride);
 	sge = (const struct pcv_sge *)(wqe + 1);
 	if (pcv_unlikely(wqe->num_sge != 1 || msg.bytes > slot->bytes))
-		return pcv_fast_part(qp, &msg, wc, why);
+		return pcv_fast_take_other(qp, wc, why);
 	if (msg.bytes) {
 		to = pcv_mr_cached(qp, &rx->mr, sge->addr, msg.bytes, sge->lkey,
 				   IBV_ACCESS_LOCAL_WRITE);
 		if (pcv_unlikely(!to))
-			return pcv_fast_part(qp, &msg, wc, why);
+			return pcv_fast_take_other(qp, wc, why);
 		pcv_fast_copy_line(to, rx->ring.line[rx->ring.head & PCV_FAST_LINE_MASK].payload +
 				   PCV_FAST_HEAD_BYTES, msg.bytes);
 	}
@@ -523,6 +535,10 @@ int pcv_fast_rx_poll(struct pcv_qp *qp, int n, struct ibv_wc *wc, bool *stuck)
 		ret = PCV_FAST_NOTHING;
 		if (pcv_likely(!rx->flushing && !qp->rx_stopped))
 			ret = pcv_fast_take(qp, wc + got, &why);
+		if (pcv_likely(ret == PCV_FAST_COMPLETION)) {
+			got++;
+			continue;
+		}
 		if (pcv_unlikely(ret == -EPROTO && pcv_fast_gone(qp)))
 			ret = PCV_FAST_NOTHING;
 		if (!ret)

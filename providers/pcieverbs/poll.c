@@ -199,11 +199,12 @@ static int pcv_cq_poll_round(struct pcv_cq *cq, int n, struct ibv_wc *wc)
 {
 	int got = 0;
 
-	pcv_cq_hints_take(cq);
+	if (pcv_unlikely(PCV_LOAD(&cq->shared->summary)))
+		pcv_cq_hints_take(cq);
+	if (pcv_likely(cq->watch_count && !cq->active_count))
+		return pcv_watch_poll(cq, n, wc);
 	if (!cq->watch_count)
 		return pcv_cq_poll_active(cq, n, wc);
-	if (pcv_likely(!cq->active_count))
-		return pcv_watch_poll(cq, n, wc);
 	/* Neither kind may keep the other from being looked at. */
 	cq->active_turn = !cq->active_turn;
 	if (cq->active_turn)
@@ -243,9 +244,15 @@ void pcv_cq_poll_empty(struct pcv_cq *cq)
 	pcv_cq_ask(cq);
 }
 
-int pcv_cq_poll(struct ibv_cq *ibcq, int n, struct ibv_wc *wc)
+/* Is only what nobody hints at to be looked at? Caller holds the lock, or need not. */
+static inline bool pcv_cq_only_watches(const struct pcv_cq *cq)
 {
-	struct pcv_cq *cq = pcv_cq(ibcq);
+	return cq->watch_count && !cq->active_count && !PCV_LOAD(&cq->shared->summary);
+}
+
+static __attribute__((__noinline__)) int pcv_cq_poll_some(struct pcv_cq *cq, int n,
+							  struct ibv_wc *wc)
+{
 	bool locked;
 	int got;
 
@@ -259,9 +266,26 @@ int pcv_cq_poll(struct ibv_cq *ibcq, int n, struct ibv_wc *wc)
 		return 0;
 	}
 	locked = pcv_lock(&cq->lock);
-	got = pcv_cq_poll_locked(cq, n, wc);
+	if (pcv_likely(pcv_cq_only_watches(cq))) {
+		got = pcv_watch_poll(cq, n, wc);
+		if (got && got < n && pcv_unlikely(!pcv_cq_only_watches(cq)))
+			got += pcv_cq_poll_locked(cq, n - got, wc + got);
+	} else {
+		got = pcv_cq_poll_locked(cq, n, wc);
+	}
 	pcv_unlock(&cq->lock, locked);
 	if (!got)
 		pcv_cq_poll_empty(cq);
 	return got;
+}
+
+int pcv_cq_poll(struct ibv_cq *ibcq, int n, struct ibv_wc *wc)
+{
+	struct pcv_cq *cq = pcv_cq(ibcq);
+
+	/* Where nobody is to be kept out and nothing has come, that is soon found out. */
+	if (pcv_likely(__libc_single_threaded) && pcv_cq_only_watches(cq) &&
+	    !PCV_LOAD(&cq->asks) && pcv_watch_idle(cq))
+		return 0;
+	return pcv_cq_poll_some(cq, n, wc);
 }

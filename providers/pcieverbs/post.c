@@ -60,7 +60,7 @@ static int pcv_swqe_inline(struct pcv_swqe *wqe, const struct ibv_send_wr *wr, u
 	return 0;
 }
 
-static void pcv_sge_fill(struct pcv_sge *to, const struct ibv_sge *from, uint32_t n)
+static inline void pcv_sge_fill(struct pcv_sge *to, const struct ibv_sge *from, uint32_t n)
 {
 	uint32_t i;
 
@@ -209,6 +209,15 @@ out:
 	return ret;
 }
 
+/* Atomic, because who takes from a shared queue may look here too late. */
+static inline void pcv_rwqe_store(struct pcv_rwqe *wqe, const struct ibv_recv_wr *wr,
+				  uint64_t wr_id, uint32_t num_sge)
+{
+	PCV_STORE(&wqe->wr_id, wr_id);
+	PCV_STORE(&wqe->num_sge, num_sge);
+	pcv_sge_fill((struct pcv_sge *)(wqe + 1), wr->sg_list, num_sge);
+}
+
 int pcv_rwqe_fill(struct pcv_rwqe *wqe, const struct ibv_recv_wr *wr, uint64_t wr_id,
 		  uint32_t max_sge, uint32_t *bytes)
 {
@@ -220,10 +229,7 @@ int pcv_rwqe_fill(struct pcv_rwqe *wqe, const struct ibv_recv_wr *wr, uint64_t w
 	for (i = 0; i < wr->num_sge; i++)
 		sum += wr->sg_list[i].length;
 	*bytes = sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX;
-	/* Atomic, because who takes from a shared queue may look here too late. */
-	PCV_STORE(&wqe->wr_id, wr_id);
-	PCV_STORE(&wqe->num_sge, (uint32_t)wr->num_sge);
-	pcv_sge_fill((struct pcv_sge *)(wqe + 1), wr->sg_list, (uint32_t)wr->num_sge);
+	pcv_rwqe_store(wqe, wr, wr_id, (uint32_t)wr->num_sge);
 	return 0;
 }
 
@@ -248,7 +254,7 @@ static bool pcv_rq_publish(struct pcv_qp *qp, uint32_t tail)
 }
 
 /* May all of this receive be written to? If not, only the kernel says so to the sender. */
-static bool pcv_recv_keys(struct pcv_qp *qp, const struct ibv_recv_wr *wr)
+static inline bool pcv_recv_keys(struct pcv_qp *qp, const struct ibv_recv_wr *wr)
 {
 	const struct ibv_sge *sge;
 	int i;
@@ -262,6 +268,21 @@ static bool pcv_recv_keys(struct pcv_qp *qp, const struct ibv_recv_wr *wr)
 			return false;
 	}
 	return true;
+}
+
+/* Return: 0 or EINVAL. */
+static inline int pcv_recv_fill(struct pcv_qp *qp, uint32_t index, const struct ibv_recv_wr *wr)
+{
+	struct pcv_rq *rq = &qp->rq;
+	struct pcv_rq_slot *slot = &rq->slot[index];
+	struct pcv_rwqe *wqe = (void *)(rq->queue + (size_t)index * rq->stride);
+
+	slot->wr_id = wr->wr_id;
+	if (pcv_unlikely(wr->num_sge != 1 || !rq->max_sge))
+		return pcv_rwqe_fill(wqe, wr, wr->wr_id, rq->max_sge, &slot->bytes);
+	slot->bytes = wr->sg_list->length;
+	pcv_rwqe_store(wqe, wr, wr->wr_id, 1);
+	return 0;
 }
 
 int pcv_qp_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr, struct ibv_recv_wr **bad_wr)
@@ -287,14 +308,12 @@ int pcv_qp_post_recv(struct ibv_qp *ibqp, struct ibv_recv_wr *wr, struct ibv_rec
 	head = pcv_cpu_load_acquire(&rq->head);
 	for (; wr && !ret; wr = wr->next) {
 		index = tail & (rq->count - 1);
-		if (tail - head >= rq->count)
+		if (pcv_unlikely(tail - head >= rq->count))
 			ret = ENOMEM;
 		else
-			ret = pcv_rwqe_fill((void *)(rq->queue + (size_t)index * rq->stride), wr,
-					    wr->wr_id, rq->max_sge, &rq->slot[index].bytes);
-		if (ret)
+			ret = pcv_recv_fill(qp, index, wr);
+		if (pcv_unlikely(ret))
 			break;
-		rq->slot[index].wr_id = wr->wr_id;
 		if (rq->slot[index].bytes < shortest)
 			shortest = rq->slot[index].bytes;
 		if (pcv_unlikely(!pcv_recv_keys(qp, wr)))

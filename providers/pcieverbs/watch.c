@@ -18,12 +18,6 @@
 #define PCV_HOT_POLLS		65536u
 #define PCV_HOT_FEW		4u
 
-/* Polls for each look at a cold one; in that time the next one is fetched. */
-#define PCV_COLD_POLLS		4u
-
-/* Polls for each look whether there is something to tell a peer. */
-#define PCV_GREET_POLLS		64u
-
 /* Where those look who only send. */
 static const __le64 pcv_watch_nowhere;
 static const uint32_t pcv_watch_nothing;
@@ -50,7 +44,7 @@ static struct pcv_watch *pcv_watch_of(struct pcv_cq *cq, const struct pcv_cq_lin
 	return link->hot ? &cq->hot[link->at] : &cq->cold[link->at];
 }
 
-static void pcv_watch_refresh(struct pcv_watch *watch)
+static inline void pcv_watch_refresh(struct pcv_watch *watch)
 {
 	struct pcv_qp *qp = watch->link->qp;
 
@@ -160,29 +154,56 @@ void pcv_watch_del(struct pcv_cq *cq, struct pcv_cq_link *link)
 	PCV_STORE(&cq->watch_count, cq->watch_count - 1);
 }
 
-void pcv_watch_update(struct pcv_cq *cq, struct pcv_cq_link *link, bool used)
+static inline void pcv_watch_used(struct pcv_cq *cq, struct pcv_cq_link *link)
 {
-	pcv_watch_refresh(pcv_watch_of(cq, link));
-	if (!used)
-		return;
 	if (pcv_likely(link->hot))
 		cq->hot_used |= 1u << link->at;
 	else
 		pcv_watch_heat(cq, link->at);
 }
 
-static inline bool pcv_watch_sees(const struct pcv_watch *watch)
+void pcv_watch_update(struct pcv_cq *cq, struct pcv_cq_link *link, bool used)
 {
-	return (uint32_t)pcv_le64(pcv_in_load(watch->tail)) == watch->seq ||
-	       PCV_LOAD(watch->sent) != watch->done;
+	pcv_watch_refresh(pcv_watch_of(cq, link));
+	if (used)
+		pcv_watch_used(cq, link);
 }
 
-static int pcv_watch_visit(struct pcv_cq *cq, struct pcv_cq_link *link, int n, struct ibv_wc *wc)
+/* As pcv_qp_visit(), for what was seen only: what the kernel ended comes with a hint. */
+static inline int pcv_watch_take(const struct pcv_watch *watch, int n, struct ibv_wc *wc,
+				 bool *more)
 {
-	bool more;
-	int got = pcv_qp_visit(link, n < PCV_VISIT ? n : PCV_VISIT, wc, &more);
+	bool line = pcv_watch_sees_line(watch);
+	struct pcv_qp *qp = watch->link->qp;
+	bool stuck = false;
+	int got;
 
-	pcv_watch_update(cq, link, got);
+	/*
+	 * PCV(qp_health:B) pairs with qp_health:A
+	 * Where it is not sound, and where both kinds have come and take turns, there
+	 * is more to think of.
+	 */
+	if (pcv_unlikely(pcv_cpu_load_acquire(&qp->health) != PCV_QP_SOUND ||
+			 line == pcv_watch_sees_sent(watch)))
+		return pcv_qp_visit(watch->link, n, wc, more);
+	if (line)
+		got = pcv_fast_rx_poll(qp, n, wc, &stuck);
+	else
+		got = pcv_fast_sq_poll(qp, n, wc);
+	*more = got == n || stuck;
+	return got;
+}
+
+static inline __attribute__((__always_inline__)) int
+pcv_watch_visit(struct pcv_cq *cq, struct pcv_watch *watch, int n, struct ibv_wc *wc)
+{
+	struct pcv_cq_link *link = watch->link;
+	bool more;
+	int got = pcv_watch_take(watch, n < PCV_VISIT ? n : PCV_VISIT, wc, &more);
+
+	pcv_watch_refresh(watch);
+	if (pcv_likely(got))
+		pcv_watch_used(cq, link);
 	/*
 	 * Looked into again without a hint: where the head of the receive ring had to
 	 * wait for what has just been taken (its hint may have been used up); where a
@@ -240,7 +261,18 @@ static int pcv_watch_poll_cold(struct pcv_cq *cq, int n, struct ibv_wc *wc)
 	cq->cold_turn = next;
 	if (pcv_likely(!pcv_watch_sees(watch)))
 		return 0;
-	return pcv_watch_visit(cq, watch->link, n, wc);
+	return pcv_watch_visit(cq, watch, n, wc);
+}
+
+/* What is done now and then only. */
+static int pcv_watch_chores(struct pcv_cq *cq, int n, struct ibv_wc *wc)
+{
+	if (cq->polls % PCV_GREET_POLLS == 0) {
+		pcv_watch_greet(cq);
+		if (cq->polls >= PCV_HOT_POLLS)
+			pcv_watch_cool_idle(cq);
+	}
+	return cq->cold_count && n ? pcv_watch_poll_cold(cq, n, wc) : 0;
 }
 
 int pcv_watch_poll(struct pcv_cq *cq, int n, struct ibv_wc *wc)
@@ -255,14 +287,9 @@ int pcv_watch_poll(struct pcv_cq *cq, int n, struct ibv_wc *wc)
 			cq->hot_turn = 0;
 		watch = &cq->hot[cq->hot_turn++];
 		if (pcv_watch_sees(watch))
-			got += pcv_watch_visit(cq, watch->link, n - got, wc + got);
+			got += pcv_watch_visit(cq, watch, n - got, wc + got);
 	}
-	if (pcv_unlikely(++cq->polls % PCV_GREET_POLLS == 0)) {
-		pcv_watch_greet(cq);
-		if (cq->polls >= PCV_HOT_POLLS)
-			pcv_watch_cool_idle(cq);
-	}
-	if (cq->cold_count && got < n && cq->polls % PCV_COLD_POLLS == 0)
-		got += pcv_watch_poll_cold(cq, n - got, wc + got);
+	if (pcv_unlikely(pcv_watch_has_chores(cq, ++cq->polls)))
+		got += pcv_watch_chores(cq, n - got, wc + got);
 	return got;
 }
